@@ -1,0 +1,1 @@
+"""Caracal, as agents, resource servers and auditors import it."""

@@ -1,0 +1,117 @@
+"""Which call goes through: a verified mandate, one call, and the rules of the zone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from caracal.authority.exchange import ask_policy
+from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.policy.requests import Phase, PolicyRequest
+from caracal.authority.resources import Enforcement, Operation, Resource
+from caracal.authority.scopes import ScopeSet
+from caracal.authority.sessions import Session
+from caracal.authority.zones import Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it arrived.
+
+    Attributes:
+        segments: the decoded path, split at its slashes; proven free of traversal.
+    """
+
+    resource: str
+    method: str
+    segments: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return "/" + "/".join(self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedCall:
+    """A call that may go upstream. Only `decide_admission` makes one."""
+
+    mandate: Mandate
+    resource: Resource
+    call: Call
+    operation: Operation | None
+    policies: tuple[str, ...]
+
+
+def decide_admission(
+    zone: Zone, mandate: Mandate, session: Session | None, call: Call, *, now: datetime
+) -> AdmittedCall | Refused:
+    """Decide on one call with a verified mandate of the zone.
+
+    Liveness is judged here a second time, and policy too: what changed since the mandate was minted
+    counts at once. Revocation and single use are judged before this.
+    """
+    if mandate.mandate_class is not MandateClass.GATEWAY:
+        return Refused(
+            Reason.MANDATE_CLASS, f"a gateway mandate is needed, not a {mandate.mandate_class} one"
+        )
+    if session is None or not session.live(now):
+        return Refused(Reason.SESSION_NOT_LIVE, "the session of this mandate has ended")
+    application = zone.applications.get(mandate.application_id)
+    if application is None or not application.usable(now):
+        return Refused(Reason.CLIENT_UNKNOWN, "the application is not registered any more")
+    resource = zone.resource(call.resource)
+    if resource is None:
+        return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {call.resource!r}")
+    if resource.identifier not in mandate.resources:
+        return Refused(Reason.TARGET_MISMATCH, f"the mandate is not for {resource.identifier}")
+    needed = _needed(resource, mandate, call)
+    if isinstance(needed, Refused):
+        return needed
+    operation, scopes = needed
+    root = zone.applications.get(mandate.chain[0].application_id) if mandate.chain else application
+    deciding: dict[str, None] = {}
+    for scope in scopes:
+        outcome = ask_policy(
+            zone,
+            resource,
+            lambda: PolicyRequest(
+                phase=Phase.CALL,
+                application=application.name,
+                scope=scope,  # noqa: B023 (called at once)
+                resource=resource.identifier,
+                session_labels=session.labels,
+                session_lifecycle=session.lifecycle,
+                session_depth=session.depth,
+                hops=mandate.hop_count,
+                root_application="" if root is None else root.name,
+                operation="" if operation is None else operation.name,
+                method=call.method,
+                path=call.path,
+            ),
+        )
+        if isinstance(outcome, Refused):
+            return outcome
+        deciding.update(dict.fromkeys(outcome))
+    return AdmittedCall(mandate, resource, call, operation, tuple(deciding))
+
+
+def _needed(
+    resource: Resource, mandate: Mandate, call: Call
+) -> tuple[Operation | None, ScopeSet] | Refused:
+    """The operation that the call is, and the scopes that policy is asked about."""
+    operation = resource.operations.match(call.method, call.segments)
+    if resource.enforcement is Enforcement.TRANSPORT_UNIFORM:
+        if not len(mandate.scopes):
+            return Refused(Reason.SCOPE_MISSING, "the mandate carries no scope")
+        return operation, mandate.scopes
+    if operation is None:
+        return Refused(
+            Reason.OPERATION_UNDECLARED,
+            f"{call.method} {call.path} is not a declared operation of {resource.identifier}",
+        )
+    if operation.scope not in mandate.scopes:
+        return Refused(
+            Reason.OPERATION_SCOPE_MISSING,
+            f"{operation.name} needs the scope {operation.scope}; the mandate carries: "
+            f"{mandate.scopes.render() or 'none'}",
+        )
+    return operation, ScopeSet(frozenset({operation.scope}))

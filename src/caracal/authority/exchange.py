@@ -1,0 +1,248 @@
+"""Who gets a mandate: a proven caller, what it asks for, and the rules of the zone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from caracal.authority.graph import HeldAuthority, ZoneGraph
+from caracal.authority.identifiers import DelegationId, SessionId
+from caracal.authority.mandates import (
+    DEFAULT_LIFETIME,
+    MAX_LIFETIME,
+    MandateClass,
+)
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.policy.requests import Effect, Phase, PolicyDecision, PolicyRequest
+from caracal.authority.resources import Resource
+from caracal.authority.scopes import LIFECYCLE, ScopeSet
+from caracal.authority.zones import Application, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRequest:
+    """What a proven application asks for."""
+
+    resources: tuple[str, ...]
+    scopes: ScopeSet
+    session_id: SessionId | None = None
+    delegation_id: DelegationId | None = None
+    lifetime: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A mandate may be minted: of this class, for these resources and scopes, until then."""
+
+    mandate_class: MandateClass
+    resources: tuple[Resource, ...]
+    scopes: ScopeSet
+    expires_at: datetime
+    held: HeldAuthority | None
+    policies: tuple[str, ...]
+
+
+def decide_exchange(
+    zone: Zone,
+    graph: ZoneGraph,
+    caller: Application,
+    request: ExchangeRequest,
+    *,
+    now: datetime,
+) -> Granted | Refused:
+    """Decide on a mandate.
+
+    A request for several resources is granted for those that pass; when none does, the first refusal
+    is the answer.
+
+    Source: RFC 8693 section 2; docs/policy.md; docs/delegation.md D9.
+    """
+    if not request.resources:
+        return Refused(Reason.RESOURCE_MISSING, "name at least one resource")
+    held = _held(graph, caller, request, now=now)
+    if isinstance(held, Refused):
+        return held
+    expires_at = _expiry(request, held, now=now)
+    if isinstance(expires_at, Refused):
+        return expires_at
+    granted: list[Resource] = []
+    policies: dict[str, None] = {}
+    refusal: Refused | None = None
+    for reference in request.resources:
+        outcome = _decide_resource(zone, caller, request, held, reference)
+        if isinstance(outcome, Refused):
+            refusal = refusal or outcome
+            continue
+        resource, deciding = outcome
+        granted.append(resource)
+        policies.update(dict.fromkeys(deciding))
+    if not granted:
+        return refusal or Refused(Reason.RESOURCE_UNKNOWN)
+    delegated = held is not None and held.delegation is not None
+    return Granted(
+        mandate_class=MandateClass.GATEWAY if delegated else MandateClass.SESSION,
+        resources=tuple(granted),
+        scopes=request.scopes,
+        expires_at=expires_at,
+        held=held,
+        policies=tuple(policies),
+    )
+
+
+def _held(
+    graph: ZoneGraph, caller: Application, request: ExchangeRequest, *, now: datetime
+) -> HeldAuthority | Refused | None:
+    if request.session_id is None:
+        if request.delegation_id is not None:
+            return Refused(
+                Reason.DELEGATION_WITHOUT_SESSION,
+                "delegation_edge_id needs the agent_session_id it was made for",
+            )
+        return None
+    return graph.authority(
+        application_id=caller.id,
+        session_id=request.session_id,
+        delegation_id=request.delegation_id,
+        now=now,
+    )
+
+
+def _expiry(
+    request: ExchangeRequest, held: HeldAuthority | None, *, now: datetime
+) -> datetime | Refused:
+    """The end of the mandate: never later than anything it descends from."""
+    lifetime = request.lifetime or DEFAULT_LIFETIME
+    if lifetime > MAX_LIFETIME:
+        return Refused(
+            Reason.LIFETIME_TOO_LONG,
+            f"ttl_seconds is at most {MAX_LIFETIME.total_seconds():.0f}",
+        )
+    expires_at = now + lifetime
+    if held is None:
+        return expires_at
+    expires_at = min(expires_at, held.expires_at)
+    if held.delegation is not None:
+        limit = held.delegation.grant.constraints.max_ttl
+        if limit is not None:
+            if request.lifetime is not None and request.lifetime > limit:
+                return Refused(
+                    Reason.LIFETIME_TOO_LONG,
+                    f"the delegation allows mandates of at most {limit.total_seconds():.0f} s",
+                )
+            expires_at = min(expires_at, now + limit)
+    return expires_at
+
+
+def _decide_resource(
+    zone: Zone,
+    caller: Application,
+    request: ExchangeRequest,
+    held: HeldAuthority | None,
+    reference: str,
+) -> tuple[Resource, tuple[str, ...]] | Refused:
+    resource = zone.resource(reference)
+    if resource is None:
+        return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {reference!r}")
+    asked = ScopeSet(request.scopes.scopes - {LIFECYCLE})
+    if not asked.within(resource.scopes):
+        unknown = asked.without(resource.scopes).render()
+        return Refused(Reason.SCOPE_UNKNOWN, f"{resource.identifier} does not declare: {unknown}")
+    if held is None or held.delegation is None:
+        return _decide_bootstrap(resource, asked)
+    refusal = _exceeds_delegation(held, resource, request.scopes)
+    if refusal is not None:
+        return refusal
+    return _decide_policy(zone, caller, held, resource, asked)
+
+
+def _decide_bootstrap(
+    resource: Resource, asked: ScopeSet
+) -> tuple[Resource, tuple[str, ...]] | Refused:
+    """Without a delegation only the life of sessions can be had: no scope that reaches a resource."""
+    if len(asked):
+        return Refused(
+            Reason.DELEGATION_REQUIRED,
+            f"{asked.render()} needs a session and a delegation to it: name agent_session_id and "
+            "delegation_edge_id",
+        )
+    return resource, ()
+
+
+def _exceeds_delegation(
+    held: HeldAuthority, resource: Resource, scopes: ScopeSet
+) -> Refused | None:
+    if held.delegation is None:
+        return None
+    grant = held.delegation.grant
+    if not scopes.within(grant.scopes):
+        excess = scopes.without(grant.scopes).render()
+        return Refused(Reason.DELEGATION_SCOPE_EXCEEDED, f"the delegation does not grant: {excess}")
+    if not grant.constraints.reach(resource.identifier):
+        return Refused(
+            Reason.DELEGATION_RESOURCE_EXCEEDED,
+            f"the delegation does not reach {resource.identifier}",
+        )
+    return None
+
+
+def _decide_policy(
+    zone: Zone, caller: Application, held: HeldAuthority, resource: Resource, asked: ScopeSet
+) -> tuple[Resource, tuple[str, ...]] | Refused:
+    if not len(asked):
+        return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
+    deciding: dict[str, None] = {}
+    for scope in asked:
+        outcome = ask_policy(
+            zone,
+            resource,
+            lambda: PolicyRequest(
+                phase=Phase.EXCHANGE,
+                application=caller.name,
+                scope=scope,  # noqa: B023 (called at once)
+                resource=resource.identifier,
+                session_labels=held.session.labels,
+                session_lifecycle=held.session.lifecycle,
+                session_depth=held.session.depth,
+                hops=len(held.chain) - 1 if held.chain else 0,
+                root_application=root_name(zone, held, caller),
+            ),
+        )
+        if isinstance(outcome, Refused):
+            return outcome
+        deciding.update(dict.fromkeys(outcome))
+    return resource, tuple(deciding)
+
+
+def root_name(zone: Zone, held: HeldAuthority, caller: Application) -> str:
+    """The name of the application that a chain began with."""
+    if not held.chain:
+        return caller.name
+    root = zone.applications.get(held.chain[0].application_id)
+    return "" if root is None else root.name
+
+
+def ask_policy(
+    zone: Zone, resource: Resource, question: Callable[[], PolicyRequest]
+) -> tuple[str, ...] | Refused:
+    """Put one question to the zone's policy: the ids that permitted it, or a refusal."""
+    if zone.policy is None:
+        return Refused(Reason.POLICY_NONE_ACTIVE, "the zone has no active policy")
+    request = question()
+    decision = zone.policy.decide(request)
+    if decision.effect is Effect.PERMIT:
+        return decision.policies
+    return _refusal(decision, request, resource)
+
+
+def _refusal(decision: PolicyDecision, request: PolicyRequest, resource: Resource) -> Refused:
+    what = f"{request.application} may not {request.scope} on {resource.identifier}"
+    match decision.effect:
+        case Effect.FORBID:
+            named = ", ".join(decision.policies)
+            return Refused(Reason.POLICY_FORBID, f"{what}: forbidden by {named}", decision.policies)
+        case Effect.ERROR:
+            named = ", ".join(decision.policies)
+            return Refused(
+                Reason.POLICY_ERROR, f"{what}: {named} could not be evaluated", decision.policies
+            )
+        case Effect.NO_PERMIT | Effect.PERMIT:
+            return Refused(Reason.POLICY_NO_PERMIT, f"{what}: no policy permits it")

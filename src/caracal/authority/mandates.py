@@ -1,0 +1,90 @@
+"""Mandates: short-lived signed proofs of a grant, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from caracal.authority.identifiers import (
+    ApplicationId,
+    DelegationId,
+    MandateId,
+    RecordId,
+    SessionId,
+    SubjectId,
+    ZoneId,
+)
+from caracal.authority.resources import ResourceUri
+from caracal.authority.scopes import ScopeSet
+
+DEFAULT_LIFETIME = timedelta(seconds=900)
+MAX_LIFETIME = timedelta(seconds=3600)
+MAX_RESOURCE_LIFETIME = timedelta(seconds=900)
+
+
+class MandateClass(StrEnum):
+    """What a mandate may be presented to."""
+
+    SESSION = "session"
+    """The Coordinator and the STS."""
+    GATEWAY = "gateway"
+    """The Gateway, once."""
+    RESOURCE = "resource"
+    """A resource server that verifies mandates itself."""
+
+
+class SubjectType(StrEnum):
+    APPLICATION = "application"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a delegation chain: who handed on, from which session, by which delegation."""
+
+    application_id: ApplicationId
+    session_id: SessionId | None
+    delegation_id: DelegationId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """What a mandate says. Only `tokens` turns bytes into one, after it verified them.
+
+    Attributes:
+        record: the authority record this mint made (`sid`); `root_record` the one it goes back to.
+        session_path: sessions from the root down to the one it acts in; empty without a session.
+        delegation_path: delegations, root first, leaf last.
+        chain: the hops of that path and the receiver.
+        graph_epoch: the zone's delegation epoch when it was minted.
+    """
+
+    id: MandateId
+    zone_id: ZoneId
+    mandate_class: MandateClass
+    issuer: str
+    subject: SubjectId
+    subject_type: SubjectType
+    application_id: ApplicationId
+    audience: tuple[str, ...]
+    scopes: ScopeSet
+    resources: tuple[ResourceUri, ...]
+    record: RecordId
+    root_record: RecordId
+    issued_at: datetime
+    expires_at: datetime
+    session_path: tuple[SessionId, ...] = ()
+    delegation_path: tuple[DelegationId, ...] = ()
+    chain: tuple[Hop, ...] = ()
+    graph_epoch: int = 0
+
+    @property
+    def session_id(self) -> SessionId | None:
+        return self.session_path[-1] if self.session_path else None
+
+    @property
+    def delegation_id(self) -> DelegationId | None:
+        return self.delegation_path[-1] if self.delegation_path else None
+
+    @property
+    def hop_count(self) -> int:
+        return len(self.delegation_path)

@@ -1,0 +1,149 @@
+"""Outcomes of a decision, and the reasons for a refusal.
+
+A code, once published, keeps its meaning and is never used again for another.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused. `docs/errors.md` says for each what to do."""
+
+    # Who asks.
+    CLIENT_UNKNOWN = "client_unknown"
+    CLIENT_SECRET_WRONG = "client_secret_wrong"  # noqa: S105 (a reason code)
+    CLIENT_ZONE_MISMATCH = "client_zone_mismatch"
+    CLIENT_THROTTLED = "client_throttled"
+    SUBJECT_TOKEN_INVALID = "subject_token_invalid"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_UNSUPPORTED = "subject_token_unsupported"  # noqa: S105 (a reason code)
+    APPROVAL_UNKNOWN = "approval_unknown"
+    # What is asked.
+    REQUEST_MALFORMED = "request_malformed"
+    RESOURCE_UNKNOWN = "resource_unknown"
+    RESOURCE_MISSING = "resource_missing"
+    SCOPE_UNKNOWN = "scope_unknown"
+    SCOPE_MISSING = "scope_missing"
+    LIFETIME_TOO_LONG = "lifetime_too_long"
+    # Sessions and delegations.
+    SESSION_UNKNOWN = "session_unknown"
+    SESSION_NOT_LIVE = "session_not_live"
+    SESSION_FOREIGN = "session_foreign"
+    SESSION_NOT_SUSPENDED = "session_not_suspended"
+    SESSION_NOT_SERVICE = "session_not_service"
+    SESSION_LEASE_EXPIRED = "session_lease_expired"
+    SESSION_LEASE_FENCED = "session_lease_fenced"
+    SESSION_LEASE_GENERATION_MISSING = "session_lease_generation_missing"
+    SESSION_LIMIT_ZONE = "session_limit_zone"
+    SESSION_LIMIT_APPLICATION = "session_limit_application"
+    SESSION_LIMIT_CHILDREN = "session_limit_children"
+    SESSION_LIMIT_DEPTH = "session_limit_depth"
+    SESSION_PARENT_UNKNOWN = "session_parent_unknown"
+    SESSION_PARENT_FOREIGN = "session_parent_foreign"
+    SESSION_SERVICE_UNDER_TASK = "session_service_under_task"
+    SESSION_INHERIT_INACTIVE = "session_inherit_inactive"
+    SESSION_INHERIT_AMBIGUOUS = "session_inherit_ambiguous"
+    DELEGATION_UNKNOWN = "delegation_unknown"
+    DELEGATION_NOT_LIVE = "delegation_not_live"
+    DELEGATION_FOREIGN = "delegation_foreign"
+    DELEGATION_WITHOUT_SESSION = "delegation_without_session"
+    DELEGATION_REQUIRED = "delegation_required"
+    DELEGATION_EXPIRY_MISSING = "delegation_expiry_missing"
+    DELEGATION_EXPIRED = "delegation_expired"
+    DELEGATION_TO_ITSELF = "delegation_to_itself"
+    DELEGATION_BROAD = "delegation_broad"
+    DELEGATION_ENDPOINT_UNKNOWN = "delegation_endpoint_unknown"
+    DELEGATION_APPLICATION_MISMATCH = "delegation_application_mismatch"
+    DELEGATION_ISSUER_FOREIGN = "delegation_issuer_foreign"
+    DELEGATION_SCOPES_EXCEED_RESOURCE = "delegation_scopes_exceed_resource"
+    DELEGATION_SCOPE_EXCEEDED = "delegation_scope_exceeded"
+    DELEGATION_RESOURCE_EXCEEDED = "delegation_resource_exceeded"
+    DELEGATION_EXPIRY_EXCEEDED = "delegation_expiry_exceeded"
+    DELEGATION_HOPS_EXCEEDED = "delegation_hops_exceeded"
+    DELEGATION_TTL_EXCEEDED = "delegation_ttl_exceeded"
+    DELEGATION_BUDGET_EXCEEDED = "delegation_budget_exceeded"
+    DELEGATION_PARENT_INACTIVE = "delegation_parent_inactive"
+    DELEGATION_PARENT_AMBIGUOUS = "delegation_parent_ambiguous"
+    DELEGATION_CYCLE = "delegation_cycle"
+    # Policy.
+    POLICY_NONE_ACTIVE = "policy_none_active"
+    POLICY_NO_PERMIT = "policy_no_permit"
+    POLICY_FORBID = "policy_forbid"
+    POLICY_ERROR = "policy_error"
+    # Mandates.
+    MANDATE_MISSING = "mandate_missing"
+    MANDATE_MALFORMED = "mandate_malformed"
+    MANDATE_TOO_LARGE = "mandate_too_large"
+    MANDATE_SIGNATURE = "mandate_signature"
+    MANDATE_KEY_UNKNOWN = "mandate_key_unknown"
+    MANDATE_EXPIRED = "mandate_expired"
+    MANDATE_EXPIRING = "mandate_expiring"
+    MANDATE_NOT_YET_VALID = "mandate_not_yet_valid"
+    MANDATE_ISSUER = "mandate_issuer"
+    MANDATE_AUDIENCE = "mandate_audience"
+    MANDATE_ZONE = "mandate_zone"
+    MANDATE_CLASS = "mandate_class"
+    MANDATE_REPLAYED = "mandate_replayed"
+    MANDATE_PREDATES_START = "mandate_predates_start"
+    MANDATE_REVOKED = "mandate_revoked"
+    # Calls.
+    ROUTING_MISSING = "routing_missing"
+    ROUTING_FORBIDDEN_HEADER = "routing_forbidden_header"
+    HEADER_DUPLICATE = "header_duplicate"
+    FRAMING_INVALID = "framing_invalid"
+    PATH_UNSAFE = "path_unsafe"
+    METHOD_UNSUPPORTED = "method_unsupported"
+    TARGET_MISMATCH = "target_mismatch"
+    OPERATION_UNDECLARED = "operation_undeclared"
+    OPERATION_SCOPE_MISSING = "operation_scope_missing"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    EGRESS_REFUSED = "egress_refused"
+    CREDENTIAL_HOST_REFUSED = "credential_host_refused"
+    CREDENTIAL_UNAVAILABLE = "credential_unavailable"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_PROTOCOL = "upstream_protocol"
+    UPSTREAM_CLOSED_EARLY = "upstream_closed_early"
+    CLIENT_GONE = "client_gone"
+    # Operators.
+    OPERATOR_UNKNOWN = "operator_unknown"
+    OPERATOR_SCOPE_MISSING = "operator_scope_missing"
+    ZONE_UNKNOWN = "zone_unknown"
+    ZONE_FILE_INVALID = "zone_file_invalid"
+    POLICY_INVALID = "policy_invalid"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (a reason code)
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IDEMPOTENCY_LIMIT = "idempotency_limit"
+    IDEMPOTENCY_RESULT_INACTIVE = "idempotency_result_inactive"
+    # The system itself.
+    EVIDENCE_UNAVAILABLE = "evidence_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    REVOCATIONS_STALE = "revocations_stale"
+    OVERLOADED = "overloaded"
+    DRAINING = "draining"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No, and why.
+
+    Attributes:
+        detail: one human sentence, without secrets; it may name scopes, resources and policies.
+        policies: the ids of the policies that decided, when policy did.
+    """
+
+    reason: Reason
+    detail: str = ""
+    policies: tuple[str, ...] = ()
+
+
+class Unavailable(Exception):  # noqa: N818 (a state, in the words of the field: 503)
+    """Something needed to decide or to record can not be reached; the answer is no."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,65 @@
+"""What policy is asked, and what it answers."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from caracal.authority.scopes import Scope
+
+
+class Phase(StrEnum):
+    """When policy is asked: as a mandate is minted, or as a call is about to go upstream."""
+
+    EXCHANGE = "exchange"
+    CALL = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequest:
+    """One question: may this application do what this scope stands for, on this resource, now?
+
+    Attributes:
+        application: the application's name.
+        resource: the resource's identifier.
+        operation: `METHOD /template` of the call; empty at exchange.
+        method, path: of the call as it stands, decoded; empty at exchange.
+        hops: how many delegations lie behind it.
+        root_application: the name of the application that the chain began with.
+    """
+
+    phase: Phase
+    application: str
+    scope: Scope
+    resource: str
+    session_labels: tuple[str, ...] = ()
+    session_lifecycle: str = ""
+    session_depth: int = 0
+    hops: int = 0
+    root_application: str = ""
+    operation: str = ""
+    method: str = ""
+    path: str = ""
+
+
+class Effect(StrEnum):
+    PERMIT = "permit"
+    NO_PERMIT = "no_permit"
+    FORBID = "forbid"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDecision:
+    """What policy said.
+
+    Attributes:
+        policies: ids of the policies that decided: the permits, the forbids, or those that failed.
+        detail: the message of an evaluation error; empty otherwise.
+    """
+
+    effect: Effect
+    policies: tuple[str, ...] = ()
+    detail: str = ""
+
+    @property
+    def permitted(self) -> bool:
+        return self.effect is Effect.PERMIT

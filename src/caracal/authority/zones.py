@@ -1,0 +1,86 @@
+"""A zone as decisions see it: one immutable value, replaced whole when anything in it changes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from caracal.authority.identifiers import (
+    ApplicationId,
+    ProviderId,
+    ResourceId,
+    ZoneId,
+)
+from caracal.authority.policy.engine import PolicyEngine
+from caracal.authority.resources import Resource, ResourceUri
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Registered software. `name` is unique in its zone and is what policies call it."""
+
+    id: ApplicationId
+    name: str
+    enabled: bool = True
+    expires_at: datetime | None = None
+
+    def usable(self, now: datetime) -> bool:
+        return self.enabled and (self.expires_at is None or now < self.expires_at)
+
+
+class CredentialKind(StrEnum):
+    """How a provider proves itself upstream."""
+
+    NONE = "none"
+    BEARER_TOKEN = "bearer_token"  # noqa: S105 (a kind, not a secret)
+    API_KEY = "api_key"
+    HTTP_BASIC = "http_basic"
+    CARACAL_MANDATE = "caracal_mandate"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where an upstream credential goes; the credential itself is never here.
+
+    Attributes:
+        header: the header that carries it; `None` when it goes into the query.
+        scheme: the word before it in the header, `""` for none.
+        query_parameter: the query key that carries it, for `api_key` only.
+        username: for `http_basic`.
+        allowed_hosts: the only upstream hosts it may be sent to; empty for the resource's own.
+    """
+
+    id: ProviderId
+    name: str
+    kind: CredentialKind
+    header: str | None = None
+    scheme: str = ""
+    query_parameter: str | None = None
+    username: str = ""
+    allowed_hosts: frozenset[str] = frozenset()
+    forward_identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Tenant and trust boundary.
+
+    Attributes:
+        revision: raised by every change to the zone's configuration.
+        policy: the active policy version, compiled; `None` refuses everything.
+    """
+
+    id: ZoneId
+    name: str
+    revision: int
+    applications: dict[ApplicationId, Application] = field(default_factory=dict)
+    providers: dict[ProviderId, Provider] = field(default_factory=dict)
+    resources: dict[ResourceUri, Resource] = field(default_factory=dict)
+    policy: PolicyEngine | None = None
+
+    def resource(self, reference: str) -> Resource | None:
+        """A resource by identifier, or by row id as stock clients may name it."""
+        found = self.resources.get(ResourceUri(reference))
+        if found is not None:
+            return found
+        wanted = ResourceId(reference)
+        return next((entry for entry in self.resources.values() if entry.id == wanted), None)

@@ -1,0 +1,1 @@
+"""Caracal, as operators run it."""

@@ -1,0 +1,129 @@
+"""Evidence: appending to the log, and reading it."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from caracal.authority.events import Entry, Kind, Verdict
+from caracal.authority.identifiers import ZoneId
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an entry stands in its zone's log."""
+
+    zone_id: ZoneId
+    index: int
+    leaf_hash: bytes
+
+
+class EvidenceLog(Protocol):
+    """What services write to. Entries of a zone keep the order of the calls."""
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable.
+
+        Raises:
+            Unavailable: it may or may not have been recorded; the act must not happen.
+        """
+        ...
+
+    def enqueue(self, entry: Entry) -> None:
+        """Record soon: for results of what already happened. Flushed before the log closes.
+
+        Raises:
+            Unavailable: the log is failing and takes no more.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry's place and canonical bytes (RFC 8785)."""
+
+    index: int
+    data: bytes
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """A complete subtree's hash: `level` 0 is a leaf, `index` counts from the left."""
+
+    level: int
+    index: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """How far a log has come: its size and the peaks of its tree, largest first."""
+
+    size: int
+    peaks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    size: int
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """What one group commit adds to one zone's log, all or nothing."""
+
+    zone_id: ZoneId
+    before: LogPosition
+    after: LogPosition
+    entries: tuple[StoredEntry, ...]
+    records: tuple[Entry, ...]
+    nodes: tuple[TreeNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceQuery:
+    """Filters that all have to hold; `None` does not filter. Newest first unless `ascending`."""
+
+    request: str | None = None
+    session: str | None = None
+    application: str | None = None
+    kind: Kind | None = None
+    verdict: Verdict | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    after_index: int | None = None
+    limit: int = 100
+    ascending: bool = False
+
+
+class EvidenceStore(Protocol):
+    """Where logs live."""
+
+    async def position(self, zone_id: ZoneId) -> LogPosition: ...
+
+    async def commit(self, batches: Sequence[LogBatch]) -> None:
+        """Store all of them durably in one transaction.
+
+        Raises:
+            Unavailable: nothing was stored, or a log's size is not `before.size` any more.
+        """
+        ...
+
+    async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None: ...
+
+    async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None: ...
+
+    async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None: ...
+
+    async def nodes(
+        self, zone_id: ZoneId, wanted: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], bytes]: ...
+
+    async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]: ...
+
+    def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:
+        """Entries `start` to `stop` exclusive, in order, without loading them all at once."""
+        ...

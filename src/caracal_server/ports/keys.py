@@ -1,0 +1,69 @@
+"""Keys: signing for the STS, verifying for everyone, sealing for Control, opening for the Gateway."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from caracal.tokens.keys import KeySet, SigningKey
+from caracal.tokens.secret import Secret
+
+from caracal.authority.identifiers import ProviderId, ZoneId
+
+
+class SigningKeys(Protocol):
+    """Only the STS holds one."""
+
+    def active(self, zone_id: ZoneId) -> SigningKey:
+        """The key that signs now.
+
+        Raises:
+            Unavailable: the zone has none.
+        """
+        ...
+
+
+class VerifyingKeys(Protocol):
+    """The public keys of every zone: the active one and the one before while it overlaps."""
+
+    def key_set(self, zone_id: ZoneId) -> KeySet | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSigningKey:
+    """A zone's key as kept: the private half sealed under the STS's own key."""
+
+    kid: str
+    zone_id: ZoneId
+    sealed_private: bytes
+    public_jwk: str
+    created_at: datetime
+
+
+class KeyStore(Protocol):
+    async def load_all(self) -> tuple[StoredSigningKey, ...]: ...
+
+    async def add(self, key: StoredSigningKey) -> None:
+        """Store a new key durably; the newest of a zone is its active one."""
+        ...
+
+
+class CredentialSealer(Protocol):
+    """Control holds one: it can seal and never open."""
+
+    def seal(self, zone_id: ZoneId, provider_id: ProviderId, credential: Secret) -> bytes: ...
+
+
+class CredentialOpener(Protocol):
+    """Only the Gateway holds one."""
+
+    def open(self, zone_id: ZoneId, provider_id: ProviderId, sealed: bytes) -> Secret:
+        """Raises:
+        Unavailable: the bytes were not sealed for this zone and provider, or the key is another.
+        """
+        ...
+
+
+class Credentials(Protocol):
+    """The upstream credentials, opened, in the Gateway's memory only."""
+
+    def credential(self, zone_id: ZoneId, provider_id: ProviderId) -> Secret | None: ...

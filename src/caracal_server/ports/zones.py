@@ -1,0 +1,82 @@
+"""Zones: the snapshot that decisions read, and where configuration is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
+from caracal.authority.resources import Resource
+from caracal.authority.zones import Application, Provider, Zone
+
+
+class ZoneDirectory(Protocol):
+    """The zones, in memory. Reads never wait; a zone is replaced whole."""
+
+    def zone(self, zone_id: ZoneId) -> Zone | None: ...
+
+    def zones(self) -> tuple[Zone, ...]: ...
+
+    def application_zone(self, application_id: ApplicationId) -> ZoneId | None:
+        """Which zone an application lives in, whatever the caller claims."""
+        ...
+
+
+class ClientSecrets(Protocol):
+    """Hashes of application secrets, in memory; only the STS reads them."""
+
+    def secret_hash(self, application_id: ApplicationId) -> str | None:
+        """The tagged hash, such as `hmac-sha256$...` or `argon2id$...`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    digest: str
+    text: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRecord:
+    """A zone as it is kept. Secrets are only here as hashes and sealed bytes.
+
+    Attributes:
+        secret_hashes: tagged hash per application.
+        sealed_credentials: what only the Gateway can open, per provider.
+        credential_sources: digest of where each credential came from, to tell whether it changed.
+    """
+
+    id: ZoneId
+    name: str
+    revision: int
+    created_at: datetime
+    applications: tuple[Application, ...]
+    providers: tuple[Provider, ...]
+    resources: tuple[Resource, ...]
+    policy: PolicyVersion | None
+    secret_hashes: dict[ApplicationId, str]
+    sealed_credentials: dict[ProviderId, bytes]
+    credential_fingerprints: dict[ProviderId, str]
+
+
+class ZoneStore(Protocol):
+    """Where zones are kept."""
+
+    async def load_all(self) -> tuple[ZoneRecord, ...]: ...
+
+    async def save(self, record: ZoneRecord, *, expected_revision: int) -> None:
+        """Replace a zone whole and durably; its policy versions are kept for ever.
+
+        Raises:
+            Unavailable: the zone's revision is not `expected_revision` (0 for a new one), or the store
+                can not be reached; nothing changed.
+        """
+        ...
+
+    async def policy_versions(self, zone_id: ZoneId) -> tuple[PolicyVersion, ...]: ...
+
+
+class ZoneInstaller(Protocol):
+    """Puts a saved zone into effect in this process: snapshot, secret hashes, credentials."""
+
+    def install(self, record: ZoneRecord) -> None: ...
