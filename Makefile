@@ -2,38 +2,38 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# dev.txt holds everything that demo.txt holds: what is ready for tests is ready for the demo.
+DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.stamp)
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help demo test check fix bench lock clean
 
 help:
 	@echo "make demo    watch agents call a real API through Caracal"
-	@echo "make test    prove every promise"
-	@echo "make check   formatting, lint, types, import rules, links"
+	@echo "make test    prove every promise        (ARGS='-k gateway' runs a part)"
+	@echo "make check   formatting, lint, types, import rules, links, shape"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   measure, with a baseline in the same run"
-	@echo "make lock    resolve the dependency locks again"
+	@echo "make lock    resolve the dependency locks again   (ARGS=--upgrade takes what is new)"
+	@echo "make clean   remove everything that the above made"
 
-$(VENV)/%.stamp: requirements/%.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing $* dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
-
-demo: $(VENV)/demo.stamp
+demo: $(DEMO_READY)
 	@$(BIN)/caracal demo
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python tools/run_tests.py
+	@$(BIN)/python -m tools.run_tests $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/check_links.py
-	@$(BIN)/python tools/check_shape.py
+	@$(BIN)/python -m tools.check_links
+	@$(BIN)/python -m tools.check_shape
 
 fix: $(VENV)/dev.stamp
 	@$(BIN)/ruff format .
@@ -42,11 +42,44 @@ fix: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench
 
+# dev.txt comes first: the other locks take their versions from it and so agree with it.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url --no-emit-find-links --python-version 3.11 $(ARGS)
 lock: $(VENV)/lock.stamp
-	@for name in server demo dev; do \
-	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-	    --python-version 3.11 --custom-compile-command "make lock" \
-	    --extra $$name pyproject.toml requirements/build.in -o requirements/$$name.txt; done
+	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
+	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@for name in server demo; do \
+	  $(COMPILE) --constraint requirements/dev.txt --extra $$name \
+	    pyproject.toml requirements/build.in -o requirements/$$name.txt || exit; done
 
 clean:
-	@rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	  .ruff_cache
+
+# A stamp says that an installation ended, `installing` that one began. When the latter is left over,
+# files may be missing that pip believes to be there, so the environment is made anew.
+$(VENV)/demo.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: requirements/%.txt pyproject.toml
+	$(begin_installation)
+	@echo "installing the $* dependencies into $(VENV) ..."
+	@$(PIP) install --quiet --require-hashes -r $<
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(end_installation)
+
+$(VENV)/lock.stamp: requirements/lock.txt
+	$(begin_installation)
+	@$(PIP) install --quiet --require-hashes -r $<
+	$(end_installation)
+
+define begin_installation
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "Caracal needs Python 3.11 or later, and $(PYTHON) is not: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+@if [ -e $(VENV)/installing ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+  $(PYTHON) -m venv --clear $(VENV) 2>/dev/null \
+    || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+      && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }; fi
+@touch $(VENV)/installing
+endef
+
+define end_installation
+@touch $@ && rm $(VENV)/installing
+endef
