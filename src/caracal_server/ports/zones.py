@@ -43,7 +43,7 @@ class ZoneRecord:
     Attributes:
         secret_hashes: tagged hash per application.
         sealed_credentials: what only the Gateway can open, per provider.
-        credential_sources: digest of where each credential came from, to tell whether it changed.
+        credential_fingerprints: keyed digest of each credential, to tell whether a new one differs.
     """
 
     id: ZoneId
