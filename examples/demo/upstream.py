@@ -33,7 +33,7 @@ _ANNOUNCEMENT = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+) ")
 _ACCESS_LINE = re.compile(r'INFO: +\S+ - "([A-Z]+) (\S+) HTTP/[0-9.]+" ([0-9]{3})\b')
 
 
-class UpstreamFailed(Exception):  # noqa: N818, named for what happened
+class UpstreamError(Exception):
     """Datasette did not start; the message holds what it said."""
 
 
@@ -73,20 +73,20 @@ class RunningDatasette:
     @property
     def port(self) -> int:
         if not self._port:
-            raise UpstreamFailed("Datasette was never started")
+            raise UpstreamError("Datasette was never started")
         return self._port
 
     @property
     def token(self) -> str:
         """The only bearer token that this API accepts; `token_file` holds it too."""
         if not self._token:
-            raise UpstreamFailed("Datasette was never started")
+            raise UpstreamError("Datasette was never started")
         return self._token
 
     @property
     def process_id(self) -> int:
         if self._process is None:
-            raise UpstreamFailed("Datasette is not running")
+            raise UpstreamError("Datasette is not running")
         return self._process.pid
 
     def requests(self) -> tuple[LoggedRequest, ...]:
@@ -97,7 +97,7 @@ class RunningDatasette:
         """Start, and return once the API listens; does nothing if it is running.
 
         Raises:
-            UpstreamFailed: Datasette ended, or was not ready after START_TIMEOUT_SECONDS.
+            UpstreamError: Datasette ended, or was not ready after START_TIMEOUT_SECONDS.
         """
         if self._process is not None:
             return self
@@ -166,7 +166,7 @@ class RunningDatasette:
             timeout=START_TIMEOUT_SECONDS,
         )
         if created.returncode != 0:
-            raise UpstreamFailed(f"datasette create-token ended with {created.returncode}")
+            raise UpstreamError(f"datasette create-token ended with {created.returncode}")
         self.token_file.unlink(missing_ok=True)
         with _append_private(self.token_file) as file:
             file.write(created.stdout)
@@ -186,11 +186,11 @@ class RunningDatasette:
             ended = process.poll()
             said = self.server_log.read_text(encoding="utf-8", errors="replace")
             if ended is not None:
-                raise UpstreamFailed(f"Datasette ended with {ended}: {said.strip()}")
+                raise UpstreamError(f"Datasette ended with {ended}: {said.strip()}")
             if found := _ANNOUNCEMENT.search(said):
                 return int(found[1])
             time.sleep(0.02)
-        raise UpstreamFailed(f"Datasette is not ready after {START_TIMEOUT_SECONDS:.0f} s")
+        raise UpstreamError(f"Datasette is not ready after {START_TIMEOUT_SECONDS:.0f} s")
 
 
 def read_access_log(path: Path) -> Iterator[LoggedRequest]:

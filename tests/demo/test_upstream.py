@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from examples.demo.upstream import LoggedRequest, RunningDatasette, UpstreamFailed
+from examples.demo.upstream import LoggedRequest, RunningDatasette, UpstreamError
 
 EVENTS = 20_000
 NEW_ORDER = {
@@ -136,6 +136,6 @@ def test_a_taken_port_is_an_error_that_says_so(tmp_path) -> None:
         port = upstream.port
     with (
         socket.create_server(("127.0.0.1", port)),
-        pytest.raises(UpstreamFailed, match="address already in use"),
+        pytest.raises(UpstreamError, match="address already in use"),
     ):
         upstream.start()
