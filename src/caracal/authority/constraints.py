@@ -10,6 +10,7 @@ DEFAULT_HOPS = 1
 MAX_RESOURCES = 64
 MAX_BUDGET = 64
 MAX_TTL = timedelta(days=1)
+MAX_REASON = 256
 
 
 @dataclass(frozen=True, slots=True)

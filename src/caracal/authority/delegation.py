@@ -1,4 +1,4 @@
-"""The algebra of delegation. Rules D1 to D9 are written down in `docs/delegation.md`."""
+"""The algebra of delegation. Rules D1 to D11 are written down in `docs/delegation.md`."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -61,7 +61,7 @@ def narrow(held: Grant, wanted: Grant, *, now: datetime) -> Grant | Refused:
     Returns:
         `wanted` unchanged when it is within `held`; otherwise why not.
 
-    Source: docs/delegation.md D1 to D7.
+    Source: docs/delegation.md D1 to D7, in that order.
     """
     if not wanted.scopes.within(held.scopes):
         excess = wanted.scopes.without(held.scopes).render()
@@ -73,11 +73,11 @@ def narrow(held: Grant, wanted: Grant, *, now: datetime) -> Grant | Refused:
             Reason.DELEGATION_EXPIRY_EXCEEDED,
             f"the delegator's own authority ends at {held.expires_at.isoformat()}",
         )
-    refusal = _exceeds(held.constraints, wanted.constraints, scopes=len(wanted.scopes))
+    refusal = _exceeds(held.constraints, wanted.constraints)
     return wanted if refusal is None else refusal
 
 
-def _exceeds(held: Constraints, wanted: Constraints, *, scopes: int) -> Refused | None:
+def _exceeds(held: Constraints, wanted: Constraints) -> Refused | None:
     if held.resources is not None and (
         wanted.resources is None or not wanted.resources <= held.resources
     ):
@@ -95,8 +95,10 @@ def _exceeds(held: Constraints, wanted: Constraints, *, scopes: int) -> Refused 
             Reason.DELEGATION_TTL_EXCEEDED,
             f"a ttl_seconds of at most {held.max_ttl.total_seconds():.0f} must be stated",
         )
-    if held.budget is not None and (wanted.budget or scopes) > held.budget:
-        return Refused(Reason.DELEGATION_BUDGET_EXCEEDED, f"the budget is {held.budget}")
+    if held.budget is not None and (wanted.budget is None or wanted.budget > held.budget):
+        return Refused(
+            Reason.DELEGATION_BUDGET_EXCEEDED, f"a budget of at most {held.budget} must be stated"
+        )
     return None
 
 

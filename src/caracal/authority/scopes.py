@@ -57,7 +57,7 @@ class ScopeSet:
     @classmethod
     def parse(cls, text: str) -> "ScopeSet":
         """Read the space separated form of OAuth; the empty text is the empty set."""
-        return cls.from_texts(text.split())
+        return cls.from_texts(part for part in text.split(" ") if part)
 
     def meet(self, other: "ScopeSet") -> "ScopeSet":
         return ScopeSet(self.scopes & other.scopes)

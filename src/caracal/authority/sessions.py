@@ -59,6 +59,8 @@ class Session:
         record: the authority record of the mandate it was started with.
         ttl: life of a task from `started_at`; `None` for a service.
         lease_expires_at: until when a service's lease holds; `None` for a task.
+        end_reason: why it ended, or why it is suspended: `parent_suspended` when it is because of its
+            parent, so that it resumes with it.
         lease_generation: 0 for a task; for a service from 1, raised by every take-over.
         version: raised by every change, so that a late write never undoes a newer one.
     """
