@@ -1,0 +1,1 @@
+"""The world as the ports describe it: stores, signatures, clocks, upstream connections."""
