@@ -5,7 +5,7 @@ an entry must hash the same everywhere. Everything else of RFC 8785 is followed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -34,11 +34,11 @@ def canonical_json(value: JsonValue) -> bytes:
     Source: RFC 8785 section 3.2.
     """
     if not _is_plain(value, MAX_DEPTH):
-        raise ValueError(next(_faults(value, "$", MAX_DEPTH)))
+        raise ValueError(_fault(value, "$", MAX_DEPTH))
     try:
         encoded = _encode_sorted(value)
     except UnicodeEncodeError:
-        raise ValueError(next(_faults(value, "$", MAX_DEPTH))) from None
+        raise ValueError(_fault(value, "$", MAX_DEPTH)) from None
     # The encoder sorts keys by code point and RFC 8785 by UTF-16 code unit. The two
     # differ only where a key holds a character that UTF-16 writes as two units.
     if not encoded.isascii() and _find_beyond_16_bits(encoded):
@@ -46,8 +46,8 @@ def canonical_json(value: JsonValue) -> bytes:
     return encoded
 
 
-def _is_plain(value: object, depth: int) -> bool:
-    """Tell whether every part of `value` may stand in evidence; on the hot path."""
+def _is_plain(value: object, depth: int) -> bool:  # noqa: C901 - calls would cost on the hot path
+    """Tell whether every part of `value` may stand in evidence, surrogates aside."""
     if type(value) is str:
         return True
     if type(value) is dict:
@@ -62,29 +62,38 @@ def _is_plain(value: object, depth: int) -> bool:
     if type(value) is int:
         return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
     if type(value) is list or type(value) is tuple:
-        return bool(depth) and all(type(i) is str or _is_plain(i, depth - 1) for i in value)
+        if not depth:
+            return False
+        for item in value:  # noqa: SIM110 - a generator would cost on the hot path
+            if type(item) is not str and not _is_plain(item, depth - 1):
+                return False
+        return True
     return value is None or type(value) is bool
 
 
-def _faults(value: object, path: str, depth: int) -> Iterator[str]:
-    """Say what in `value` may not stand in evidence, and where."""
+def _fault(value: object, path: str, depth: int) -> str | None:
+    """Say what in `value` may not stand in evidence, and where; None if all may."""
     if type(value) is dict or type(value) is list or type(value) is tuple:
-        if not depth:
-            yield f"nested more than {MAX_DEPTH} deep"
-            return
-        if type(value) is dict:
-            bad_keys = (key for key in value if type(key) is not str or not _is_unicode(key))
-            yield from (f"key {key!r} is not a Unicode string at {path}" for key in bad_keys)
-            parts = [(f"{path}.{key}", item) for key, item in value.items()]
-        else:
-            parts = [(f"{path}[{position}]", item) for position, item in enumerate(value)]
-        for where, item in parts:
-            yield from _faults(item, where, depth - 1)
-    elif type(value) is str:
-        if not _is_unicode(value):
-            yield f"lone surrogate at {path}"
-    elif not _is_plain(value, depth):
-        yield f"{_scalar_fault(value)} at {path}"
+        return _fault_inside(value, path, depth)
+    if type(value) is str:
+        return None if _is_unicode(value) else f"lone surrogate at {path}"
+    return None if _is_plain(value, depth) else f"{_scalar_fault(value)} at {path}"
+
+
+def _fault_inside(
+    value: dict[object, object] | list[object] | tuple[object, ...], path: str, depth: int
+) -> str | None:
+    if not depth:
+        return f"nested more than {MAX_DEPTH} deep"
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str or not _is_unicode(key):
+                return f"key {key!r} is not a Unicode string at {path}"
+        parts = [(f"{path}.{key}", item) for key, item in value.items()]
+    else:
+        parts = [(f"{path}[{position}]", item) for position, item in enumerate(value)]
+    faults = (_fault(item, where, depth - 1) for where, item in parts)
+    return next((fault for fault in faults if fault), None)
 
 
 def _scalar_fault(value: object) -> str:

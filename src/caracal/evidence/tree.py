@@ -159,11 +159,10 @@ class TreeState(msgspec.Struct, frozen=True):
 
     def _state_after(self, rows: Sequence[Sequence[bytes]], count: int) -> "TreeState":
         size = self.size + count
-        old = dict(zip(peak_nodes(self.size), self.peaks, strict=True))
-        peaks = tuple(
-            rows[at.level][-1] if at.level < len(rows) else old[at] for at in peak_nodes(size)
-        )
-        return TreeState(size, peaks)
+        top = len(rows)  # from this level up nothing is new
+        kept = self.peaks[: (self.size >> top).bit_count()]
+        new = (rows[level][-1] for level in range(top - 1, -1, -1) if size >> level & 1)
+        return TreeState(size, (*kept, *new))
 
 
 def _require_hashes(hashes: Iterable[bytes]) -> None:

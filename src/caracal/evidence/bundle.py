@@ -1,0 +1,230 @@
+"""Bundles: a log, or entries selected from one, in a file that verifies offline.
+
+A bundle is JSON Lines: a header that names the key and carries a signed checkpoint, a
+line per entry, and a closing line. Beside an entry stands the leaf hash that the log
+recorded for it, so an entry altered later, in the log's own store or in the file, is
+found by its index and not only by a root that comes out wrong. In a selection each entry
+also carries its inclusion path.
+
+The writer copies what the store says and judges nothing: an export of a falsified store
+must be possible, and must fail to verify. See `docs/evidence-format.md`.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from caracal.evidence.bundle_lines import (
+    FORMAT,
+    Contents,
+    EntryLine,
+    Header,
+    is_closing,
+    parse_entry,
+    parse_header,
+    render_closing,
+    render_entry,
+    render_header,
+    stated_index,
+)
+from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint
+from caracal.evidence.errors import BundleError, EvidenceError
+from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal.evidence.proofs import InclusionProof, verify_inclusion
+from caracal.evidence.tree import TreeState, leaf_hash
+
+_BATCH = 512
+
+
+class BundleReport(msgspec.Struct, frozen=True):
+    """What a verified bundle proves."""
+
+    checkpoint: Checkpoint
+    contents: Contents
+    entries: int
+    key: VerifierKey
+    key_source: Literal["given", "embedded"]
+    """`embedded`: the bundle was held only to the key it brought along. It is as someone
+    signed it; who that was, only a key known from elsewhere can say."""
+
+
+class BundleWriter:
+    """Renders a bundle line by line: `header`, each `entry` by rising index, `closing`.
+
+    It does no I/O and keeps nothing of the entries, so a store can be paged through.
+    """
+
+    def __init__(self, note: str, key: VerifierKey, contents: Contents) -> None:
+        """Take the signed checkpoint `note`, made by the log's `key`.
+
+        Raises:
+            EvidenceError: `key` did not sign it.
+        """
+        self._size = verify_checkpoint(note, key).size
+        self._header = render_header(Header(note, contents, FORMAT, key.render()))
+        self._whole = contents is Contents.WHOLE
+        self._digest = sha256()
+        self._count = 0
+        self._next = 0
+
+    def header(self) -> bytes:
+        """Return the first line."""
+        return self._written(self._header)
+
+    def entry(self, index: int, entry: bytes, leaf: bytes, path: Sequence[bytes] = ()) -> bytes:
+        """Return the line of one entry.
+
+        Args:
+            index: the entry's index in the log.
+            entry: the entry as stored: one JSON value, without a line break.
+            leaf: the leaf hash the log recorded when it was appended; not computed anew
+                from `entry`, or an altered entry would look right.
+            path: the hashes of its inclusion proof; in a selection only.
+
+        Raises:
+            EvidenceError: the entry cannot stand in a line, or is out of turn.
+        """
+        gap = self._whole and index > self._next
+        if gap or not self._next <= index < self._size:
+            raise EvidenceError(f"entry {index} is out of turn")
+        line = render_entry(EntryLine(index, entry, leaf, None if self._whole else tuple(path)))
+        self._count += 1
+        self._next = index + 1
+        return self._written(line)
+
+    def closing(self) -> bytes:
+        """Return the last line.
+
+        Raises:
+            EvidenceError: entries of a whole log are missing.
+        """
+        if self._whole and self._next != self._size:
+            raise EvidenceError(f"entry {self._next} is missing")
+        return render_closing(self._count, self._digest.hexdigest())
+
+    def _written(self, line: bytes) -> bytes:
+        self._digest.update(line)
+        return line
+
+
+def verify_bundle(lines: Iterable[bytes], trusted_key: VerifierKey | None) -> BundleReport:
+    """Verify a bundle in one pass and constant memory.
+
+    Args:
+        lines: each with its line feed, as a file opened in binary yields them.
+        trusted_key: the log's key, known from elsewhere; None to make do with the one
+            the bundle brings along, which the report then says.
+
+    Raises:
+        BundleError: it does not verify. Nothing in it may then be believed.
+    """
+    numbered = enumerate(lines, 1)
+    number, line = next(numbered, (1, b""))
+    try:
+        header, key, checkpoint = _open_header(line, trusted_key)
+    except EvidenceError as fault:
+        raise BundleError(str(fault), line=number) from fault
+    whole = header.contents is Contents.WHOLE
+    body = _WholeLog(checkpoint) if whole else _Selection(checkpoint)
+    digest = sha256(line)
+    for number, line in numbered:
+        if is_closing(line):
+            break
+        body.take(number, line)
+        digest.update(line)
+    else:
+        raise BundleError("the bundle ends without a closing line")
+    if line != render_closing(body.count, digest.hexdigest()):
+        raise BundleError("the closing line does not match what precedes it", line=number)
+    if next(numbered, None) is not None:
+        raise BundleError("something follows the closing line", line=number + 1)
+    body.finish()
+    source: Literal["given", "embedded"] = "embedded" if trusted_key is None else "given"
+    return BundleReport(checkpoint, header.contents, body.count, key, source)
+
+
+class _WholeLog:
+    """Takes every entry in turn and rebuilds the tree."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._tree = TreeState()
+        self._leaves: list[bytes] = []
+        self.count = 0
+
+    def take(self, number: int, line: bytes) -> None:
+        if self.count == self._checkpoint.size:
+            raise BundleError("the log has no more entries than this", line=number)
+        try:
+            self._leaves.append(self._verified_leaf(parse_entry(line)))
+        except EvidenceError as fault:
+            raise BundleError(str(fault), line=number, index=self.count) from fault
+        self.count += 1
+        if len(self._leaves) == _BATCH:
+            self._plant()
+
+    def finish(self) -> None:
+        if self.count != self._checkpoint.size:
+            raise BundleError("missing", index=self.count)
+        self._plant()
+        if self._tree.root() != self._checkpoint.root:
+            raise BundleError("the entries do not have the root that was signed")
+
+    def _verified_leaf(self, found: EntryLine) -> bytes:
+        if found.index != self.count:
+            raise EvidenceError(f"its place is taken by entry {found.index}")
+        if found.path is not None:
+            raise EvidenceError("an entry of a whole log has no path")
+        _require_own_leaf(found)
+        return found.leaf
+
+    def _plant(self) -> None:
+        self._tree = self._tree.extend(self._leaves)
+        self._leaves.clear()
+
+
+class _Selection:
+    """Takes entries by rising index and verifies the path of each."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._next = 0
+        self.count = 0
+
+    def take(self, number: int, line: bytes) -> None:
+        try:
+            found = parse_entry(line)
+            self._verify(found)
+        except EvidenceError as fault:
+            raise BundleError(str(fault), line=number, index=stated_index(line)) from fault
+        self.count += 1
+        self._next = found.index + 1
+
+    def finish(self) -> None:
+        """Leave nothing to do: every entry was verified when it was taken."""
+
+    def _verify(self, found: EntryLine) -> None:
+        if found.index < self._next:
+            raise EvidenceError("out of turn")
+        if found.path is None:
+            raise EvidenceError("the path is missing")
+        _require_own_leaf(found)
+        proof = InclusionProof(found.index, self._checkpoint.size, found.path)
+        verify_inclusion(found.leaf, proof, self._checkpoint.root)
+
+
+def _open_header(
+    line: bytes, trusted_key: VerifierKey | None
+) -> tuple[Header, VerifierKey, Checkpoint]:
+    header = parse_header(line)
+    key = parse_verifier_key(header.verifier_key)
+    if trusted_key is not None and key != trusted_key:
+        raise EvidenceError("the bundle names another key than the trusted one")
+    return header, key, verify_checkpoint(header.checkpoint, key)
+
+
+def _require_own_leaf(found: EntryLine) -> None:
+    if leaf_hash(found.entry) != found.leaf:
+        raise EvidenceError("it does not have the leaf hash recorded for it")
