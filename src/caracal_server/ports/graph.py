@@ -70,11 +70,20 @@ class GraphStore(Protocol):
     """Where sessions, delegations and revocations are kept."""
 
     async def load(self, zone_id: ZoneId, *, revoked_after: datetime) -> StoredGraph:
-        """Sessions that have not ended, active delegations, revocations younger than the instant."""
+        """What is live: sessions that have not ended, every delegation to one of them, other
+        delegations that are active and unexpired at the instant, and revocations younger than it.
+        """
         ...
 
-    async def save(self, change: GraphChange, receipt: IdempotencyReceipt | None = None) -> None:
-        """Store a change durably, all of it or nothing. A row never replaces one of a later version."""
+    async def save(
+        self, zone_id: ZoneId, change: GraphChange, receipt: IdempotencyReceipt | None = None
+    ) -> None:
+        """Store a change durably, all of it or nothing. A row never replaces one of a later version.
+
+        Raises:
+            Unavailable: it may or may not have been stored, or another request has just stored a
+                receipt for the same key; then nothing was stored.
+        """
         ...
 
     async def session(self, zone_id: ZoneId, session_id: SessionId) -> Session | None: ...
