@@ -1,0 +1,122 @@
+"""Is a policy text fit for a zone? Every problem comes with its line and column."""
+
+import re
+from typing import Final
+
+from cedarpy import Schema, validate_policies
+
+from caracal.authority.policy.problems import PolicyProblem
+from caracal.authority.policy.reading import (
+    EntityUid,
+    Policy,
+    Reading,
+    mentioned,
+    read_policies,
+)
+from caracal.authority.policy.schema import (
+    ACTION,
+    APPLICATION,
+    OTHER_ACTION,
+    RESOURCE,
+    PolicyVocabulary,
+    render_schema,
+)
+
+__all__ = ["MAX_PROBLEMS", "PolicyProblem", "check_reading", "validate"]
+
+MAX_PROBLEMS: Final = 100
+
+_POLICY = re.compile(r"^for policy `policy\d+`, ")
+_NEVER_APPLIES = "unable to find an applicable action"
+_FOR_ACTION = re.compile(r' in context for Action::"[^"]*"')
+
+
+def validate(text: str, vocabulary: PolicyVocabulary) -> tuple[PolicyProblem, ...]:
+    """The problems of a text, in order of place, at most 100; none when it can be put into effect."""
+    return check_reading(read_policies(text), vocabulary)
+
+
+def check_reading(reading: Reading, vocabulary: PolicyVocabulary) -> tuple[PolicyProblem, ...]:
+    """As `validate`, for a text that has been read."""
+    problems = set(reading.problems)
+    well_named: list[Policy] = []
+    for policy in reading.policies:
+        wrong_names = _check_names(reading, policy, vocabulary)
+        problems.update(wrong_names)
+        if not wrong_names:
+            well_named.append(policy)
+    problems.update(_check_types(reading, well_named))
+    return tuple(sorted(problems)[:MAX_PROBLEMS])
+
+
+def _check_names(
+    reading: Reading, policy: Policy, vocabulary: PolicyVocabulary
+) -> list[PolicyProblem]:
+    faults = [
+        (uid, message)
+        for uid in policy.entities
+        if (message := _unknown(uid, vocabulary)) is not None
+    ] or _undeclared(policy, vocabulary)
+    return [
+        reading.problem(policy.statement.find_entity(uid.type, uid.id), message)
+        for uid, message in faults
+    ]
+
+
+def _unknown(uid: EntityUid, vocabulary: PolicyVocabulary) -> str | None:
+    match uid.type:
+        case "Application":
+            known = uid.id in vocabulary.applications
+            return None if known else f'the zone has no application "{uid.id}"'
+        case "Resource":
+            known = uid.id in vocabulary.resources
+            return None if known else f'the zone has no resource "{uid.id}"'
+        case "Action":
+            known = uid.id in vocabulary.scopes
+            return None if known else f'no resource of the zone declares the scope "{uid.id}"'
+        case _:
+            return f"{uid.type} is not one of {APPLICATION}, {ACTION} and {RESOURCE}"
+
+
+def _undeclared(policy: Policy, vocabulary: PolicyVocabulary) -> list[tuple[EntityUid, str]]:
+    """The actions of the head that do not exist on the resource of the head (P10)."""
+    return [
+        (action, f'the resource "{resource.id}" does not declare the scope "{action.id}"')
+        for resource in policy.resources or ()
+        for action in policy.actions or ()
+        if not vocabulary.declares(resource.id, action.id)
+    ]
+
+
+def _check_types(reading: Reading, policies: list[Policy]) -> list[PolicyProblem]:
+    """Let Cedar check types.
+
+    Its work grows with the actions of the schema, and those that a policy does not name are all
+    alike to it: each group of policies gets a schema of what it names and one action more.
+    """
+    groups: dict[frozenset[str], list[Policy]] = {}
+    for policy in policies:
+        actions = frozenset(uid.id for uid in policy.entities if uid.type == ACTION)
+        groups.setdefault(actions | {OTHER_ACTION}, []).append(policy)
+    return [
+        problem
+        for actions, group in groups.items()
+        for problem in _check_group(reading, group, actions)
+    ]
+
+
+def _check_group(
+    reading: Reading, policies: list[Policy], actions: frozenset[str]
+) -> list[PolicyProblem]:
+    text = "\n".join(policy.statement.text for policy in policies)
+    found: dict[int, set[str]] = {}
+    for error in validate_policies(text, Schema.from_str(render_schema(actions))).errors:
+        message = _FOR_ACTION.sub(" of the context", _POLICY.sub("", error.error))
+        found.setdefault(int(error.policy_id.removeprefix("policy")), set()).add(message)
+    return [
+        reading.problem(policies[at].statement.find_word(mentioned(message)), message)
+        for at, messages in found.items()
+        for message in messages
+        # It follows from the others, or has to stand for itself.
+        if len(messages) == 1 or not message.startswith(_NEVER_APPLIES)
+    ]
