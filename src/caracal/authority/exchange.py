@@ -15,6 +15,7 @@ from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.requests import Effect, Phase, PolicyDecision, PolicyRequest
 from caracal.authority.resources import Resource
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
+from caracal.authority.sessions import Lifecycle
 from caracal.authority.zones import Application, Zone
 
 
@@ -119,8 +120,10 @@ def _expiry(
     expires_at = now + lifetime
     if held is None:
         return expires_at
-    expires_at = min(expires_at, held.expires_at)
+    if held.session.lifecycle is Lifecycle.TASK:
+        expires_at = min(expires_at, held.session.expires_at)
     if held.delegation is not None:
+        expires_at = min(expires_at, held.delegation.grant.expires_at)
         limit = held.delegation.grant.constraints.max_ttl
         if limit is not None:
             if request.lifetime is not None and request.lifetime > limit:

@@ -140,7 +140,7 @@ class Refused:
     policies: tuple[str, ...] = ()
 
 
-class Unavailable(Exception):  # noqa: N818 (a state, in the words of the field: 503)
+class Unavailable(Exception):
     """Something needed to decide or to record can not be reached; the answer is no."""
 
     def __init__(self, reason: Reason, detail: str) -> None:

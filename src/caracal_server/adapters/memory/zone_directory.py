@@ -1,0 +1,68 @@
+"""The zones of this process, in memory: what decisions read."""
+
+from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.policy.engine import PolicyEngine
+from caracal.authority.policy.schema import PolicyVocabulary
+from caracal.authority.zones import Zone
+from caracal_server.ports.zones import ZoneRecord
+
+
+def vocabulary(record: ZoneRecord) -> PolicyVocabulary:
+    """The names that the zone's policy may use."""
+    return PolicyVocabulary(
+        applications=frozenset(entry.name for entry in record.applications),
+        resources={entry.identifier: entry.scopes for entry in record.resources},
+    )
+
+
+class MemoryZones:
+    """Implements `ZoneDirectory`, `ClientSecrets` and `ZoneInstaller`.
+
+    A reader sees a zone before a change or after it, never in between: every reference is replaced
+    whole, by one event loop.
+    """
+
+    __slots__ = ("_homes", "_secret_hashes", "_zones")
+
+    def __init__(self) -> None:
+        self._zones: dict[ZoneId, Zone] = {}
+        self._homes: dict[ApplicationId, ZoneId] = {}
+        self._secret_hashes: dict[ApplicationId, str] = {}
+
+    def zone(self, zone_id: ZoneId) -> Zone | None:
+        return self._zones.get(zone_id)
+
+    def zones(self) -> tuple[Zone, ...]:
+        return tuple(self._zones.values())
+
+    def application_zone(self, application_id: ApplicationId) -> ZoneId | None:
+        return self._homes.get(application_id)
+
+    def secret_hash(self, application_id: ApplicationId) -> str | None:
+        return self._secret_hashes.get(application_id)
+
+    def install(self, record: ZoneRecord) -> None:
+        """Put a saved zone into effect.
+
+        Raises:
+            PolicyInvalid: the stored policy does not compile; the zone stays as it was.
+        """
+        policy = (
+            None
+            if record.policy is None
+            else PolicyEngine.compile(record.policy.text, vocabulary(record))
+        )
+        for application_id in [key for key, home in self._homes.items() if home == record.id]:
+            del self._homes[application_id]
+            self._secret_hashes.pop(application_id, None)
+        self._homes.update((entry.id, record.id) for entry in record.applications)
+        self._secret_hashes.update(record.secret_hashes)
+        self._zones[record.id] = Zone(
+            id=record.id,
+            name=record.name,
+            revision=record.revision,
+            applications={entry.id: entry for entry in record.applications},
+            providers={entry.id: entry for entry in record.providers},
+            resources={entry.identifier: entry for entry in record.resources},
+            policy=policy,
+        )

@@ -1,0 +1,82 @@
+"""Who asks: the application behind a client id and secret."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.zones import Application, Zone
+from caracal.tokens.client_secrets import (
+    Argon2idHash,
+    GeneratedHash,
+    InvalidStoredSecret,
+    matches_generated,
+    parse_stored,
+)
+from caracal.tokens.secret import Secret
+from caracal_server.ports.zones import ClientSecrets, ZoneDirectory
+
+
+class PasswordVerifier(Protocol):
+    """Checks secrets that people brought, off the event loop, a bounded number at a time."""
+
+    async def verify(self, stored: str, secret: Secret) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClient:
+    zone: Zone
+    application: Application
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAuthentication:
+    """Proves a client. Which of zone, application and secret is wrong is told to nobody else."""
+
+    directory: ZoneDirectory
+    secrets: ClientSecrets
+    pepper: Secret
+    passwords: PasswordVerifier
+
+    async def __call__(
+        self,
+        zone_id: ZoneId,
+        application_id: ApplicationId,
+        secret: Secret,
+        *,
+        now: datetime,
+    ) -> ProvenClient | Refused:
+        home = self.directory.application_zone(application_id)
+        stored = None if home is None else self.secrets.secret_hash(application_id)
+        if stored is None:
+            # The same work as for a known client, so that the time tells nothing.
+            matches_generated(secret, _NO_CLIENT, self.pepper)
+            return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
+        if not await self._matches(stored, secret):
+            return Refused(Reason.CLIENT_SECRET_WRONG, _BAD_CREDENTIALS)
+        if home != zone_id:
+            return Refused(
+                Reason.CLIENT_ZONE_MISMATCH,
+                "this application belongs to another zone: check zone_id",
+            )
+        zone = self.directory.zone(zone_id)
+        application = None if zone is None else zone.applications.get(application_id)
+        if zone is None or application is None or not application.usable(now):
+            return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
+        return ProvenClient(zone, application)
+
+    async def _matches(self, stored: str, secret: Secret) -> bool:
+        try:
+            kind = parse_stored(stored)
+        except InvalidStoredSecret:
+            return False
+        match kind:
+            case GeneratedHash():
+                return matches_generated(secret, stored, self.pepper)
+            case Argon2idHash():
+                return await self.passwords.verify(stored, secret)
+
+
+_BAD_CREDENTIALS = "zone_id, application_id and client_secret do not belong together"
+_NO_CLIENT = "hmac-sha256$" + "A" * 43

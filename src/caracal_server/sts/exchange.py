@@ -1,0 +1,208 @@
+"""The exchange: a proven application trades what it may do for a mandate.
+
+Commit order: decide, append the decision (durable), sign, answer. A crash in between leaves an entry
+that claims a mandate nobody received; never a mandate without its entry.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
+from caracal.authority.identifiers import MandateId, RecordId, SubjectId, ZoneId
+from caracal.authority.mandates import Mandate, MandateClass, SubjectType
+from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.scopes import NO_SCOPES
+from caracal.authority.zones import Application, Zone
+from caracal.tokens.mandates import mint
+from caracal_server.ports.clock import Clock
+from caracal_server.ports.entropy import Entropy
+from caracal_server.ports.evidence import EvidenceLog
+from caracal_server.ports.graph import Graphs
+from caracal_server.ports.keys import SigningKeys
+from caracal_server.sts.clients import ProvenClient
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A signed mandate and what its holder is told about it."""
+
+    token: str
+    mandate: Mandate
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    clock: Clock
+    entropy: Entropy
+    graphs: Graphs
+    keys: SigningKeys
+    evidence: EvidenceLog
+    issuer: str
+
+    async def __call__(
+        self, client: ProvenClient, request: ExchangeRequest, request_id: str
+    ) -> Issued | Refused:
+        """Decide, record, sign.
+
+        Raises:
+            Unavailable: the decision could not be recorded, or the zone has no key; nothing was signed.
+        """
+        now = self.clock.now()
+        zone, application = client.zone, client.application
+        graph = self.graphs.graph(zone.id)
+        if graph is None:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone's sessions are not loaded")
+        outcome = decide_exchange(zone, graph, application, request, now=now)
+        if isinstance(outcome, Refused):
+            await self.evidence.append(
+                self._refusal(zone.id, application, request, request_id, outcome)
+            )
+            return outcome
+        key = self.keys.active(zone.id)
+        mandate = self._mandate(zone.id, application, outcome, graph.epoch, now=now)
+        await self.evidence.append(self._grant(zone, application, mandate, outcome, request_id))
+        return Issued(mint(mandate, key), mandate)
+
+    async def refuse_client(
+        self, zone_id: ZoneId, application_id: str, refused: Refused, request_id: str
+    ) -> None:
+        """Record that a client could not prove itself."""
+        await self.evidence.append(
+            Entry(
+                format=ENTRY_FORMAT,
+                kind=Kind.EXCHANGE,
+                zone=zone_id,
+                at=self.clock.now_us(),
+                request=request_id,
+                verdict=Verdict.REFUSE,
+                reason=refused.reason,
+                detail=refused.detail,
+                application=application_id,
+            )
+        )
+
+    def _mandate(
+        self,
+        zone_id: ZoneId,
+        application: Application,
+        granted: Granted,
+        epoch: int,
+        *,
+        now: datetime,
+    ) -> Mandate:
+        record = RecordId(self.entropy.new_id())
+        held = granted.held
+        delegation = None if held is None else held.delegation
+        return Mandate(
+            id=MandateId(self.entropy.new_id()),
+            zone_id=zone_id,
+            mandate_class=granted.mandate_class,
+            issuer=self.issuer,
+            subject=SubjectId(application.id),
+            subject_type=SubjectType.APPLICATION,
+            application_id=application.id,
+            audience=(self.issuer,),
+            scopes=granted.scopes,
+            resources=tuple(resource.identifier for resource in granted.resources),
+            record=record,
+            root_record=record,
+            issued_at=now.replace(microsecond=0),
+            expires_at=granted.expires_at.replace(microsecond=0),
+            session_path=() if held is None else held.session_path,
+            delegation_path=() if delegation is None else delegation.path,
+            chain=() if held is None else held.chain,
+            graph_epoch=epoch,
+        )
+
+    def _grant(
+        self,
+        zone: Zone,
+        application: Application,
+        mandate: Mandate,
+        granted: Granted,
+        request_id: str,
+    ) -> Entry:
+        asked_policy = granted.mandate_class is MandateClass.GATEWAY and zone.policy is not None
+        return Entry(
+            format=ENTRY_FORMAT,
+            kind=Kind.EXCHANGE,
+            zone=zone.id,
+            at=self.clock.now_us(),
+            request=request_id,
+            verdict=Verdict.ALLOW,
+            application=application.id,
+            application_name=application.name,
+            subject=mandate.subject,
+            session=mandate.session_id or "",
+            delegations=mandate.delegation_path,
+            resource=" ".join(mandate.resources),
+            scopes=mandate.scopes.render(),
+            mandate=mandate.id,
+            policy=zone.policy.digest if asked_policy and zone.policy is not None else "",
+            policies=granted.policies,
+            expires_at=int(mandate.expires_at.timestamp()),
+        )
+
+    def _refusal(
+        self,
+        zone_id: ZoneId,
+        application: Application,
+        request: ExchangeRequest,
+        request_id: str,
+        refused: Refused,
+    ) -> Entry:
+        return Entry(
+            format=ENTRY_FORMAT,
+            kind=Kind.EXCHANGE,
+            zone=zone_id,
+            at=self.clock.now_us(),
+            request=request_id,
+            verdict=Verdict.REFUSE,
+            reason=refused.reason,
+            detail=refused.detail,
+            application=application.id,
+            application_name=application.name,
+            subject=application.id,
+            session=request.session_id or "",
+            delegations=() if request.delegation_id is None else (request.delegation_id,),
+            resource=" ".join(request.resources)[:1024],
+            scopes=request.scopes.render(),
+            policies=refused.policies,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MintForResource:
+    """Signs resource mandates for the Gateway: narrower in audience, never later, one hop of record.
+
+    Source: RFC 8693 section 2.2; the contract of `ports.peers.ResourceMandates`.
+    """
+
+    entropy: Entropy
+    keys: SigningKeys
+    lifetime: timedelta
+
+    async def mint_for_resource(self, presented: Mandate, audience: str, *, now: datetime) -> str:
+        resources = tuple(entry for entry in presented.resources if entry == audience)
+        mandate = Mandate(
+            id=MandateId(self.entropy.new_id()),
+            zone_id=presented.zone_id,
+            mandate_class=MandateClass.RESOURCE,
+            issuer=presented.issuer,
+            subject=presented.subject,
+            subject_type=presented.subject_type,
+            application_id=presented.application_id,
+            audience=(audience,),
+            scopes=presented.scopes if resources else NO_SCOPES,
+            resources=resources,
+            record=RecordId(self.entropy.new_id()),
+            root_record=presented.root_record,
+            issued_at=now.replace(microsecond=0),
+            expires_at=min(presented.expires_at, now + self.lifetime).replace(microsecond=0),
+            session_path=presented.session_path,
+            delegation_path=presented.delegation_path,
+            chain=presented.chain,
+            graph_epoch=presented.graph_epoch,
+        )
+        return mint(mandate, self.keys.active(presented.zone_id))
