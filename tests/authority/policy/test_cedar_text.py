@@ -79,4 +79,5 @@ def test_what_is_not_there_is_placed_at_the_start() -> None:
     assert statement.find_entity("", "y") == 2
     assert statement.find_entity("A", "x") > 2
     assert statement.find_annotation("id") == 2
+    assert statement.find_string("y") == 2
     assert statement.find_word(["nothing"]) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.policy.problems import PolicyInvalid
-from caracal.authority.policy.requests import Effect, Phase, PolicyDecision, PolicyRequest
+from caracal.authority.policy.requests import Effect, Phase, PolicyDecision
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from tests.authority.policy.ticketing import MAIL, TICKETS, VOCABULARY, asking
@@ -106,7 +106,7 @@ def test_what_the_zone_does_not_know_is_not_permitted(unknown: dict[str, str]) -
         ('context["session"]["labels"] == ["a", "b"]', {"session_labels": ("b", "a")}, {}),
         ("context has delegation.root && context.delegation.hops < 1", {}, {"hops": 1}),
         ('{c: context}.c.phase == "call"', {"phase": Phase.CALL}, {}),
-        ('{"Var": "context", ".": 1}.Var == context.phase', {"phase": "context"}, {}),
+        ('{"Var": "context", ".": 1}.Var == context.call.path', {"path": "context"}, {}),
     ],
 )
 def test_every_fact_of_the_context_can_decide(
@@ -124,7 +124,7 @@ def test_every_fact_of_the_context_can_decide(
 def test_a_fact_that_cedar_can_not_hold_refuses(change: dict[str, object]) -> None:
     text = (
         "permit (principal, action, resource)"
-        ' when { context.delegation.hops > 0 || context.delegation.root != "x" };'
+        ' when { context.delegation.hops > 0 || context.delegation.root != "triage" };'
     )
     decision = decide(text, **change)
     assert decision.effect is Effect.ERROR
@@ -211,7 +211,3 @@ def test_memory_beyond_its_bound_starts_afresh() -> None:
         weights.append(engine._weight)
     assert max(weights) <= 131_072
     assert weights[-1] < 10
-
-
-def test_a_request_is_a_plain_value() -> None:
-    assert asking() == PolicyRequest(Phase.EXCHANGE, "intake", asking().scope, TICKETS)

@@ -51,10 +51,10 @@ BAD = [
     (
         '// Application::"nobody"\n'
         + when(
-            'context.phase == "Application::\\"nobody\\"" && principal == Application ::\n // x\n "nobody"'
+            'context.call.path == "Application::\\"nobody\\"" && principal == Application ::\n // x\n "nobody"'
         ),
         3,
-        67,
+        71,
         'no application "nobody"',
     ),
     (
@@ -100,6 +100,24 @@ BAD = [
         2,
         8,
         'no resource "intake"',
+    ),
+    (
+        when('context.phase != "exchange" && "cal\\x6c\\x6c" == context.phase'),
+        2,
+        39,
+        'context.phase is never "calll"',
+    ),
+    (
+        when('context.session.lifecycle == "tusk"'),
+        2,
+        37,
+        'context.session.lifecycle is never "tusk"',
+    ),
+    (
+        when('context["delegation"].root != "nobody"'),
+        2,
+        38,
+        'context.delegation.root is never "nobody"',
     ),
     # Not of the right type.
     ("permit (principal is User, action, resource);", 1, 22, "unrecognized entity type `User`"),
@@ -165,11 +183,13 @@ GOOD = [
     f'permit (principal, action in [Action::"tickets:read"], resource == Resource::"{TICKETS}");',
     'permit (principal, action == Action::"mail:send", resource);',
     when("(" * 49 + "true" + ")" * 49),
-    when(" || ".join(['context.phase == "x"'] * 45)),
+    when(" || ".join(['context.call.path == "x"'] * 45)),
     when(
         'context has phase && context.session has labels && ["a"].containsAll(context.session.labels)'
     ),
-    when('context.phase == "; permit (" // ";\n && true'),
+    when('context.session.lifecycle == "service" || context.delegation.root != ""'),
+    when('context.delegation.root == "triage" && context.call.path == "nobody"'),
+    when('context.call.operation == "; permit (" // ";\n && true'),
 ]
 
 

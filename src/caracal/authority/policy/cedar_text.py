@@ -128,6 +128,13 @@ class Statement:
                     return tokens[first].start
         return self.start
 
+    def find_string(self, value: str) -> int:
+        """Where the string stands first; the statement's start when it does not."""
+        for token in self.tokens():
+            if token.kind is Kind.STRING and unescape(token.text) == value:
+                return token.start
+        return self.start
+
     def find_annotation(self, name: str) -> int:
         """Where `@name` stands; the statement's start when it does not."""
         for token, following in pairwise(self.tokens()):

@@ -74,6 +74,7 @@ class Policy:
         principals, actions, resources: whom its head is limited to; `None` for anyone and anything.
         entities: every entity that it names, in its head or its conditions.
         reads: the facts that its conditions can depend on.
+        compares: facts, as `phase` or `session.lifecycle`, and texts that they are compared with.
         json: the policy in Cedar's JSON.
     """
 
@@ -85,6 +86,7 @@ class Policy:
     resources: frozenset[EntityUid] | None
     entities: frozenset[EntityUid]
     reads: frozenset[ContextAttribute]
+    compares: frozenset[tuple[str, str]]
     json: str
 
 
@@ -112,7 +114,7 @@ def problem_at(source: CedarText, offset: int, message: str) -> PolicyProblem:
 
 
 def read_policies(text: str) -> Reading:
-    """Read a text of policies. Names and types are not looked at (docs/policy.md P9 to P11)."""
+    """Read a text of policies. Names and types are not looked at (docs/policy.md P10)."""
     source = CedarText(text)
     outcomes = _read_all(source)
     policies = tuple(entry for entry in outcomes if isinstance(entry, Policy))
@@ -199,6 +201,7 @@ def _describe(position: int, statement: Statement, raw: msgspec.Raw) -> Policy |
         resources=heads[2],
         entities=survey.entities.union(*(head for head in heads if head is not None)),
         reads=survey.reads,
+        compares=survey.compares,
         json=bytes(raw).decode(),
     )
 
@@ -218,12 +221,14 @@ def _check_ids(policies: tuple[Policy, ...]) -> list[_Fault]:
 class _Survey:
     entities: frozenset[EntityUid]
     reads: frozenset[ContextAttribute]
+    compares: frozenset[tuple[str, str]]
 
 
 def _survey(conditions: list[object]) -> _Survey | None:
     """Walk the conditions in Cedar's JSON; `None` when they are too deep to be evaluated."""
     entities: set[EntityUid] = set()
     reads: set[ContextAttribute] = set()
+    compares: set[tuple[str, str]] = set()
     waiting: list[tuple[object, int]] = [(conditions, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -233,6 +238,7 @@ def _survey(conditions: list[object]) -> _Survey | None:
             case {"__entity": {"type": str(kind), "id": str(name)}}:
                 entities.add(EntityUid(kind, name))
             case dict():
+                compares |= _comparisons(node)
                 path = _context_path(node)
                 if path is None:
                     waiting.extend((inner, depth + 1) for inner in node.values())
@@ -242,7 +248,27 @@ def _survey(conditions: list[object]) -> _Survey | None:
                 waiting.extend((inner, depth + 1) for inner in node)
             case _:
                 pass
-    return _Survey(frozenset(entities), frozenset(reads))
+    return _Survey(frozenset(entities), frozenset(reads), frozenset(compares))
+
+
+def _comparisons(node: object) -> set[tuple[str, str]]:
+    match node:
+        case {"==": {"left": left, "right": right}} | {"!=": {"left": left, "right": right}}:
+            return {
+                (".".join(path), text)
+                for one, other in ((left, right), (right, left))
+                if (path := _context_path(one)) and (text := _text(other)) is not None
+            }
+        case _:
+            return set()
+
+
+def _text(node: object) -> str | None:
+    match node:
+        case {"Value": str(text)}:
+            return text
+        case _:
+            return None
 
 
 def _context_path(node: object) -> tuple[str, ...] | None:

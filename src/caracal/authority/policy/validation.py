@@ -1,6 +1,7 @@
 """Is a policy text fit for a zone? Every problem comes with its line and column."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from cedarpy import Schema, validate_policies
@@ -13,6 +14,7 @@ from caracal.authority.policy.reading import (
     mentioned,
     read_policies,
 )
+from caracal.authority.policy.requests import Phase
 from caracal.authority.policy.schema import (
     ACTION,
     APPLICATION,
@@ -21,6 +23,7 @@ from caracal.authority.policy.schema import (
     PolicyVocabulary,
     render_schema,
 )
+from caracal.authority.sessions import Lifecycle
 
 __all__ = ["MAX_PROBLEMS", "PolicyProblem", "check_reading", "validate"]
 
@@ -57,10 +60,27 @@ def _check_names(
         for uid in policy.entities
         if (message := _unknown(uid, vocabulary)) is not None
     ] or _undeclared(policy, vocabulary)
+    statement = policy.statement
     return [
-        reading.problem(policy.statement.find_entity(uid.type, uid.id), message)
-        for uid, message in faults
+        reading.problem(statement.find_entity(uid.type, uid.id), message) for uid, message in faults
+    ] + [
+        reading.problem(statement.find_string(text), f'context.{fact} is never "{text}"')
+        for fact, text in policy.compares
+        if text not in _values(fact, vocabulary, text)
     ]
+
+
+def _values(fact: str, vocabulary: PolicyVocabulary, text: str) -> Collection[str]:
+    """What a fact can be; whatever the policy has, where that is not known beforehand."""
+    match fact:
+        case "phase":
+            return tuple(Phase)
+        case "session.lifecycle":
+            return ("", *Lifecycle)
+        case "delegation.root":
+            return vocabulary.applications | {""}
+        case _:
+            return (text,)
 
 
 def _unknown(uid: EntityUid, vocabulary: PolicyVocabulary) -> str | None:
