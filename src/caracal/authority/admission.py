@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from caracal.authority.exchange import ask_policy
 from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.policy.asking import ask_policy
 from caracal.authority.policy.requests import Phase, PolicyRequest
 from caracal.authority.resources import Enforcement, Operation, Resource
 from caracal.authority.scopes import ScopeSet
@@ -68,30 +68,27 @@ def decide_admission(
         return needed
     operation, scopes = needed
     root = zone.applications.get(mandate.chain[0].application_id) if mandate.chain else application
-    deciding: dict[str, None] = {}
-    for scope in scopes:
-        outcome = ask_policy(
-            zone,
-            resource,
-            lambda: PolicyRequest(
-                phase=Phase.CALL,
-                application=application.name,
-                scope=scope,  # noqa: B023 (called at once)
-                resource=resource.identifier,
-                session_labels=session.labels,
-                session_lifecycle=session.lifecycle,
-                session_depth=session.depth,
-                hops=mandate.hop_count,
-                root_application="" if root is None else root.name,
-                operation="" if operation is None else operation.name,
-                method=call.method,
-                path=call.path,
-            ),
-        )
-        if isinstance(outcome, Refused):
-            return outcome
-        deciding.update(dict.fromkeys(outcome))
-    return AdmittedCall(mandate, resource, call, operation, tuple(deciding))
+    permitted = ask_policy(
+        zone.policy,
+        scopes,
+        lambda scope: PolicyRequest(
+            phase=Phase.CALL,
+            application=application.name,
+            scope=scope,
+            resource=resource.identifier,
+            session_labels=session.labels,
+            session_lifecycle=session.lifecycle,
+            session_depth=session.depth,
+            hops=mandate.hop_count,
+            root_application="" if root is None else root.name,
+            operation="" if operation is None else operation.name,
+            method=call.method,
+            path=call.path,
+        ),
+    )
+    if isinstance(permitted, Refused):
+        return permitted
+    return AdmittedCall(mandate, resource, call, operation, permitted)
 
 
 def _needed(

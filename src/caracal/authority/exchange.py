@@ -1,10 +1,11 @@
 """Who gets a mandate: a proven caller, what it asks for, and the rules of the zone."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from caracal.authority.graph import HeldAuthority, ZoneGraph
+from caracal.authority.delegation import Delegation
+from caracal.authority.graph import ZoneGraph
+from caracal.authority.held_authority import HeldAuthority
 from caracal.authority.identifiers import DelegationId, SessionId
 from caracal.authority.mandates import (
     DEFAULT_LIFETIME,
@@ -12,10 +13,10 @@ from caracal.authority.mandates import (
     MandateClass,
 )
 from caracal.authority.outcomes import Reason, Refused
-from caracal.authority.policy.requests import Effect, Phase, PolicyDecision, PolicyRequest
+from caracal.authority.policy.asking import ask_policy
+from caracal.authority.policy.requests import Phase, PolicyRequest
 from caracal.authority.resources import Resource
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
-from caracal.authority.sessions import Lifecycle
 from caracal.authority.zones import Application, Zone
 
 
@@ -111,28 +112,24 @@ def _expiry(
     request: ExchangeRequest, held: HeldAuthority | None, *, now: datetime
 ) -> datetime | Refused:
     """The end of the mandate: never later than anything it descends from."""
-    lifetime = request.lifetime or DEFAULT_LIFETIME
-    if lifetime > MAX_LIFETIME:
+    wanted = request.lifetime
+    if wanted is not None and wanted > MAX_LIFETIME:
         return Refused(
             Reason.LIFETIME_TOO_LONG,
             f"ttl_seconds is at most {MAX_LIFETIME.total_seconds():.0f}",
         )
-    expires_at = now + lifetime
+    expires_at = now + (wanted or DEFAULT_LIFETIME)
     if held is None:
         return expires_at
-    if held.session.lifecycle is Lifecycle.TASK:
-        expires_at = min(expires_at, held.session.expires_at)
-    if held.delegation is not None:
-        expires_at = min(expires_at, held.delegation.grant.expires_at)
-        limit = held.delegation.grant.constraints.max_ttl
-        if limit is not None:
-            if request.lifetime is not None and request.lifetime > limit:
-                return Refused(
-                    Reason.LIFETIME_TOO_LONG,
-                    f"the delegation allows mandates of at most {limit.total_seconds():.0f} s",
-                )
-            expires_at = min(expires_at, now + limit)
-    return expires_at
+    limit = None if held.delegation is None else held.delegation.grant.constraints.max_ttl
+    if limit is None:
+        return min(expires_at, held.expires_at)
+    if wanted is not None and wanted > limit:
+        return Refused(
+            Reason.LIFETIME_TOO_LONG,
+            f"the delegation allows mandates of at most {limit.total_seconds():.0f} s",
+        )
+    return min(expires_at, held.expires_at, now + limit)
 
 
 def _decide_resource(
@@ -151,10 +148,29 @@ def _decide_resource(
         return Refused(Reason.SCOPE_UNKNOWN, f"{resource.identifier} does not declare: {unknown}")
     if held is None or held.delegation is None:
         return _decide_bootstrap(resource, asked)
-    refusal = _exceeds_delegation(held, resource, request.scopes)
+    refusal = _exceeds(held.delegation, resource, request.scopes)
     if refusal is not None:
         return refusal
-    return _decide_policy(zone, caller, held, resource, asked)
+    if not len(asked):
+        return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
+    session, chain = held.session, held.chain
+    root = zone.applications.get(chain[0].application_id)
+    permitted = ask_policy(
+        zone.policy,
+        asked,
+        lambda scope: PolicyRequest(
+            phase=Phase.EXCHANGE,
+            application=caller.name,
+            scope=scope,
+            resource=resource.identifier,
+            session_labels=session.labels,
+            session_lifecycle=session.lifecycle,
+            session_depth=session.depth,
+            hops=len(chain) - 1,
+            root_application="" if root is None else root.name,
+        ),
+    )
+    return permitted if isinstance(permitted, Refused) else (resource, permitted)
 
 
 def _decide_bootstrap(
@@ -170,12 +186,8 @@ def _decide_bootstrap(
     return resource, ()
 
 
-def _exceeds_delegation(
-    held: HeldAuthority, resource: Resource, scopes: ScopeSet
-) -> Refused | None:
-    if held.delegation is None:
-        return None
-    grant = held.delegation.grant
+def _exceeds(delegation: Delegation, resource: Resource, scopes: ScopeSet) -> Refused | None:
+    grant = delegation.grant
     if not scopes.within(grant.scopes):
         excess = scopes.without(grant.scopes).render()
         return Refused(Reason.DELEGATION_SCOPE_EXCEEDED, f"the delegation does not grant: {excess}")
@@ -185,67 +197,3 @@ def _exceeds_delegation(
             f"the delegation does not reach {resource.identifier}",
         )
     return None
-
-
-def _decide_policy(
-    zone: Zone, caller: Application, held: HeldAuthority, resource: Resource, asked: ScopeSet
-) -> tuple[Resource, tuple[str, ...]] | Refused:
-    if not len(asked):
-        return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
-    deciding: dict[str, None] = {}
-    for scope in asked:
-        outcome = ask_policy(
-            zone,
-            resource,
-            lambda: PolicyRequest(
-                phase=Phase.EXCHANGE,
-                application=caller.name,
-                scope=scope,  # noqa: B023 (called at once)
-                resource=resource.identifier,
-                session_labels=held.session.labels,
-                session_lifecycle=held.session.lifecycle,
-                session_depth=held.session.depth,
-                hops=len(held.chain) - 1 if held.chain else 0,
-                root_application=root_name(zone, held, caller),
-            ),
-        )
-        if isinstance(outcome, Refused):
-            return outcome
-        deciding.update(dict.fromkeys(outcome))
-    return resource, tuple(deciding)
-
-
-def root_name(zone: Zone, held: HeldAuthority, caller: Application) -> str:
-    """The name of the application that a chain began with."""
-    if not held.chain:
-        return caller.name
-    root = zone.applications.get(held.chain[0].application_id)
-    return "" if root is None else root.name
-
-
-def ask_policy(
-    zone: Zone, resource: Resource, question: Callable[[], PolicyRequest]
-) -> tuple[str, ...] | Refused:
-    """Put one question to the zone's policy: the ids that permitted it, or a refusal."""
-    if zone.policy is None:
-        return Refused(Reason.POLICY_NONE_ACTIVE, "the zone has no active policy")
-    request = question()
-    decision = zone.policy.decide(request)
-    if decision.effect is Effect.PERMIT:
-        return decision.policies
-    return _refusal(decision, request, resource)
-
-
-def _refusal(decision: PolicyDecision, request: PolicyRequest, resource: Resource) -> Refused:
-    what = f"{request.application} may not {request.scope} on {resource.identifier}"
-    match decision.effect:
-        case Effect.FORBID:
-            named = ", ".join(decision.policies)
-            return Refused(Reason.POLICY_FORBID, f"{what}: forbidden by {named}", decision.policies)
-        case Effect.ERROR:
-            named = ", ".join(decision.policies)
-            return Refused(
-                Reason.POLICY_ERROR, f"{what}: {named} could not be evaluated", decision.policies
-            )
-        case Effect.NO_PERMIT | Effect.PERMIT:
-            return Refused(Reason.POLICY_NO_PERMIT, f"{what}: no policy permits it")

@@ -45,13 +45,9 @@ class MemoryZones:
         """Put a saved zone into effect.
 
         Raises:
-            PolicyInvalid: the stored policy does not compile; the zone stays as it was.
+            PolicyInvalid: the stored policy can not be read; the zone stays as it was.
         """
-        policy = (
-            None
-            if record.policy is None
-            else PolicyEngine.compile(record.policy.text, vocabulary(record))
-        )
+        policy = self._policy(record)
         for application_id in [key for key, home in self._homes.items() if home == record.id]:
             del self._homes[application_id]
             self._secret_hashes.pop(application_id, None)
@@ -66,3 +62,16 @@ class MemoryZones:
             resources={entry.identifier: entry for entry in record.resources},
             policy=policy,
         )
+
+    def _policy(self, record: ZoneRecord) -> PolicyEngine | None:
+        if record.policy is None:
+            return None
+        names = vocabulary(record)
+        present = self._zones.get(record.id)
+        if (
+            present is not None
+            and present.policy is not None
+            and present.policy.digest == record.policy.digest
+        ):
+            return present.policy.with_vocabulary(names)
+        return PolicyEngine.load(record.policy.text, names)

@@ -1,0 +1,206 @@
+"""Who gets a mandate."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
+
+from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
+from caracal.authority.mandates import MandateClass
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.policy.engine import PolicyEngine
+from caracal.authority.policy.schema import PolicyVocabulary
+from caracal.authority.resources import Enforcement, OperationTable, Resource, parse_operation
+from caracal.authority.scopes import NO_SCOPES, ScopeSet
+from caracal.authority.zones import Application, Zone
+
+POLICY = """
+@id("alpha-reads") permit (principal == Application::"Alpha", action == Action::"read", resource);
+@id("no-deletes") forbid (principal, action == Action::"delete", resource);
+@id("overflows") permit (principal, action == Action::"write", resource)
+  when { context.delegation.hops * 9223372036854775807 > 1 && context.delegation.hops > 1 };
+"""
+ALPHA = Application("alpha", "Alpha")
+BETA = Application("beta", "Beta")
+SCOPES = ScopeSet.of("read", "write", "delete")
+
+
+def resource(identifier: str) -> Resource:
+    operations = (
+        parse_operation("GET", "/items/{id}", "read"),
+        parse_operation("POST", "/items", "write"),
+    )
+    return Resource(
+        f"id-of-{identifier}",
+        identifier,
+        identifier,
+        "https://api.example",
+        None,
+        SCOPES,
+        OperationTable(operations),
+        Enforcement.ENFORCED,
+    )
+
+
+def zone(policy: str | None = POLICY) -> Zone:
+    resources = {name: resource(name) for name in (ORDERS, STOCK)}
+    vocabulary = PolicyVocabulary(
+        frozenset({"Alpha", "Beta"}), {name: SCOPES for name in resources}
+    )
+    return Zone(
+        id="zone",
+        name="zone",
+        revision=1,
+        applications={"alpha": ALPHA, "beta": BETA},
+        resources=resources,
+        policy=None if policy is None else PolicyEngine.compile(policy, vocabulary),
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def delegated(world):
+    """A session of alpha that received `read write delete` on the orders, and the delegation."""
+    source, target = world.start(), world.start()
+    return target, world.delegate(source, target, "read write delete", hops=2)
+
+
+def ask(world, session=None, delegation=None, *, in_zone=None, caller=ALPHA, **wanted):
+    wanted.setdefault("resources", (ORDERS,))
+    wanted.setdefault("scopes", ScopeSet.of("read"))
+    request = ExchangeRequest(
+        session_id=None if session is None else session.id,
+        delegation_id=None if delegation is None else delegation.id,
+        **wanted,
+    )
+    return decide_exchange(in_zone or zone(), world.graph, caller, request, now=world.now)
+
+
+def refusal(outcome) -> Reason:
+    assert isinstance(outcome, Refused), outcome
+    return outcome.reason
+
+
+def test_an_application_bootstraps_with_the_lifecycle_scope_alone(world):
+    granted = ask(world, scopes=ScopeSet.of("agent:lifecycle"))
+    assert isinstance(granted, Granted)
+    assert granted.mandate_class is MandateClass.SESSION
+    assert granted.expires_at == NOW + timedelta(seconds=900)
+
+
+def test_a_scope_that_reaches_a_resource_needs_a_delegation(world):
+    assert refusal(ask(world)) is Reason.DELEGATION_REQUIRED
+    session = world.start()
+    assert refusal(ask(world, session)) is Reason.DELEGATION_REQUIRED
+
+
+def test_a_delegated_scope_that_policy_permits_yields_a_gateway_mandate(world, delegated):
+    granted = agreed(ask(world, *delegated))
+    assert granted.mandate_class is MandateClass.GATEWAY
+    assert granted.policies == ("alpha-reads",)
+    assert [entry.identifier for entry in granted.resources] == [ORDERS]
+
+
+def test_a_resource_is_also_known_by_its_row_id(world, delegated):
+    granted = agreed(ask(world, *delegated, resources=(f"id-of-{ORDERS}",)))
+    assert granted.resources[0].identifier == ORDERS
+
+
+def test_what_policy_forbids_is_refused_by_name(world, delegated):
+    outcome = ask(world, *delegated, scopes=ScopeSet.of("delete"))
+    assert refusal(outcome) is Reason.POLICY_FORBID
+    assert outcome.policies == ("no-deletes",)
+    assert "delete" in outcome.detail
+    assert "no-deletes" in outcome.detail
+
+
+def test_one_forbidden_scope_refuses_the_whole_request(world, delegated):
+    outcome = ask(world, *delegated, scopes=ScopeSet.of("read", "delete"))
+    assert refusal(outcome) is Reason.POLICY_FORBID
+
+
+def test_a_policy_that_errs_refuses(world, delegated):
+    session, delegation = delegated
+    onward = world.start()
+    deeper = world.delegate(session, onward, "write", hops=1, parent_id=delegation.id)
+    outcome = ask(world, onward, deeper, scopes=ScopeSet.of("write"))
+    assert refusal(outcome) is Reason.POLICY_ERROR
+
+
+def test_without_a_permit_or_without_a_policy_the_answer_is_no(world, delegated):
+    outcome = ask(
+        world, *delegated, in_zone=zone('permit (principal, action == Action::"write", resource);')
+    )
+    assert refusal(outcome) is Reason.POLICY_NO_PERMIT
+    assert refusal(ask(world, *delegated, in_zone=zone(None))) is Reason.POLICY_NONE_ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"resources": ()}, Reason.RESOURCE_MISSING),
+        ({"resources": ("https://other.example",)}, Reason.RESOURCE_UNKNOWN),
+        ({"scopes": ScopeSet.of("fly")}, Reason.SCOPE_UNKNOWN),
+        ({"scopes": NO_SCOPES}, Reason.SCOPE_MISSING),
+        ({"resources": (STOCK,)}, Reason.DELEGATION_RESOURCE_EXCEEDED),
+        ({"lifetime": timedelta(seconds=3601)}, Reason.LIFETIME_TOO_LONG),
+        ({"lifetime": timedelta(seconds=601)}, Reason.LIFETIME_TOO_LONG),
+        ({"caller": BETA}, Reason.SESSION_FOREIGN),
+    ],
+)
+def test_a_request_outside_what_is_held_is_refused(world, delegated, wanted, reason):
+    assert refusal(ask(world, *delegated, **wanted)) is reason
+
+
+def test_a_scope_that_was_not_handed_over_is_refused(world):
+    source, target = world.start(), world.start()
+    delegation = world.delegate(source, target, "read")
+    outcome = ask(world, target, delegation, scopes=ScopeSet.of("write"))
+    assert refusal(outcome) is Reason.DELEGATION_SCOPE_EXCEEDED
+
+
+def test_a_delegation_without_its_session_is_refused(world, delegated):
+    assert refusal(ask(world, None, delegated[1])) is Reason.DELEGATION_WITHOUT_SESSION
+
+
+def test_of_several_resources_those_that_pass_are_granted(world, delegated):
+    granted = agreed(ask(world, *delegated, resources=("https://none.example", ORDERS, STOCK)))
+    assert [entry.identifier for entry in granted.resources] == [ORDERS]
+
+
+def test_the_root_of_a_chain_is_named_to_policy(world):
+    root_only = zone(
+        'permit (principal, action, resource) when { context.delegation.root == "Alpha" };'
+    )
+    source, target = world.start("alpha"), world.start("beta")
+    delegation = world.delegate(source, target, "read")
+    assert isinstance(ask(world, target, delegation, in_zone=root_only, caller=BETA), Granted)
+    gone = replace(root_only, applications={"beta": BETA})
+    outcome = ask(world, target, delegation, in_zone=gone, caller=BETA)
+    assert refusal(outcome) is Reason.POLICY_NO_PERMIT
+
+
+@given(
+    ttl=st.integers(1, 5000),
+    edge=st.integers(1, 5000),
+    wanted=st.none() | st.integers(1, 3600),
+)
+def test_a_mandate_never_outlives_what_it_descends_from(ttl, edge, wanted):
+    world = World()
+    source, target = world.start(ttl=86_000), world.start(ttl=ttl)
+    delegation = world.delegate(source, target, "read", ttl=edge)
+    lifetime = None if wanted is None else timedelta(seconds=wanted)
+    outcome = ask(world, target, delegation, lifetime=lifetime)
+    if isinstance(outcome, Refused):
+        assert wanted is not None
+        assert wanted > edge
+        return
+    assert outcome.expires_at <= min(target.expires_at, delegation.grant.expires_at)
+    assert outcome.expires_at <= NOW + timedelta(seconds=wanted or 900)
