@@ -110,6 +110,7 @@ class Reason(StrEnum):
     OPERATOR_UNKNOWN = "operator_unknown"
     OPERATOR_SCOPE_MISSING = "operator_scope_missing"
     ZONE_UNKNOWN = "zone_unknown"
+    ZONE_CHANGED = "zone_changed"
     ZONE_FILE_INVALID = "zone_file_invalid"
     POLICY_INVALID = "policy_invalid"
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (a reason code)

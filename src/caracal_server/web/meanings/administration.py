@@ -29,6 +29,13 @@ MEANINGS: Meanings = {
         coordinator=Answer(404, "zone_not_found"),
         problem=404,
     ),
+    Reason.ZONE_CHANGED: Meaning(
+        "the zone was changed meanwhile, or is being changed",
+        "look at what changed, then apply again",
+        oauth=Answer(409, "access_denied"),
+        coordinator=Answer(409, "zone_changed"),
+        problem=409,
+    ),
     Reason.ZONE_FILE_INVALID: Meaning(
         "the zone file is not valid",
         "correct what the description names; editors check the file against its schema",
