@@ -1,0 +1,245 @@
+"""The token request: a form post (RFC 8693 section 2.1 with the field names of `docs/wire.md`)."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from urllib.parse import unquote_to_bytes
+
+from caracal.authority.constraints import MAX_RESOURCES
+from caracal.authority.identifiers import (
+    ApplicationId,
+    DelegationId,
+    Id,
+    InvalidIdentifier,
+    RecordId,
+    SessionId,
+    ZoneId,
+    parse_id,
+)
+from caracal.authority.outcomes import Reason
+from caracal.authority.scopes import NO_SCOPES, InvalidScope, ScopeSet
+from caracal.tokens.jws import RawToken
+from caracal.tokens.secret import Secret
+from caracal.wire.errors import Fault, WireError
+
+MEDIA_TYPE = b"application/x-www-form-urlencoded"
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+MAX_FORM_BYTES = 65_536
+MAX_FIELDS = 200
+MAX_SECONDS_DIGITS = 9
+
+_UNSUPPORTED = ("actor_token", "client_assertion", "client_assertion_type")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_RESOURCE = re.compile(r"[\x21-\x7e]{1,512}")
+_SECONDS = re.compile(rf"[0-9]{{1,{MAX_SECONDS_DIGITS}}}")
+
+
+class SubjectTokenType(StrEnum):
+    """RFC 8693 section 3."""
+
+    ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 (a type's name)
+    ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 (a type's name)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A well-formed token request; nothing in it is proven. Fields are named as on the wire.
+
+    Attributes:
+        resources: identifiers or resource ids, each once, in ascending order; may be empty.
+        session_id: an authority record, in spite of its name.
+        agent_session_id: the governed session.
+        ttl: `None` for the default lifetime.
+    """
+
+    zone_id: ZoneId
+    application_id: ApplicationId
+    client_secret: Secret | None
+    resources: tuple[str, ...]
+    scopes: ScopeSet
+    subject_token: RawToken | None = field(default=None, repr=False)
+    subject_token_type: SubjectTokenType | None = None
+    session_id: RecordId | None = None
+    agent_session_id: SessionId | None = None
+    delegation_edge_id: DelegationId | None = None
+    approval_id: str | None = None
+    ttl: timedelta | None = None
+
+
+def parse_token_form(
+    *, method: str, query: bytes, content_type: bytes | None, body: bytes
+) -> TokenRequest:
+    """Read a token request. A field that is empty counts as absent; unknown fields are ignored.
+
+    Raises:
+        WireError: for the first fault, in this order: method, query, media type, size, encoding,
+            repeated fields, unsupported fields, lifetime, resources, grant type, subject token, the rest.
+    """
+    _check_envelope(method, query, content_type, body)
+    fields, resources = _read_fields(body)
+    for name in _UNSUPPORTED:
+        if name in fields:
+            raise _refused(
+                name,
+                f"{name} is not supported: leave it out and send client_secret",
+                Reason.SUBJECT_TOKEN_UNSUPPORTED,
+            )
+    ttl = _ttl(fields.get("ttl_seconds", ""))
+    named = _resources(resources)
+    if fields.get("grant_type") != GRANT_TYPE:
+        raise _refused("grant_type", f"grant_type must be {GRANT_TYPE}")
+    subject_token, subject_token_type = _subject_token(fields)
+    secret = fields.get("client_secret")
+    return TokenRequest(
+        zone_id=_required(ZoneId, "zone_id", fields),
+        application_id=_required(ApplicationId, "application_id", fields),
+        client_secret=Secret(secret) if secret else None,
+        resources=named,
+        scopes=_scopes(fields.get("scope", "")),
+        subject_token=subject_token,
+        subject_token_type=subject_token_type,
+        session_id=_optional(RecordId, "session_id", fields),
+        agent_session_id=_optional(SessionId, "agent_session_id", fields),
+        delegation_edge_id=_optional(DelegationId, "delegation_edge_id", fields),
+        approval_id=_optional(str, "approval_id", fields),
+        ttl=ttl,
+    )
+
+
+def _check_envelope(method: str, query: bytes, content_type: bytes | None, body: bytes) -> None:
+    if method != "POST":
+        raise WireError(
+            "send the token request with POST",
+            code="invalid_token",
+            reason=Reason.METHOD_UNSUPPORTED,
+            fault=Fault.METHOD,
+        )
+    if query:
+        raise _refused("", "query parameters are not allowed: send every field in the body")
+    media_type = (content_type or b"").partition(b";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise WireError(
+            f"send Content-Type: {MEDIA_TYPE.decode()}",
+            code="invalid_token",
+            field="content-type",
+            fault=Fault.MEDIA_TYPE,
+        )
+    if len(body) > MAX_FORM_BYTES:
+        raise WireError(
+            f"the body has {len(body)} bytes, at most {MAX_FORM_BYTES} are read",
+            code="payload_too_large",
+            reason=Reason.BODY_TOO_LARGE,
+            fault=Fault.TOO_LARGE,
+        )
+
+
+def _read_fields(body: bytes) -> tuple[dict[str, str], list[str]]:
+    if _BAD_ESCAPE.search(body) is not None:
+        raise _refused("", "the body has a % that two hexadecimal digits do not follow: write %25")
+    if b"\x00" in body or b"%00" in body:
+        raise _refused("", "the body has a NUL character: remove it")
+    pairs = _utf8(body).split("&")
+    if len(pairs) > MAX_FIELDS:
+        raise _refused("", f"the body has {len(pairs)} fields, at most {MAX_FIELDS} are read")
+    fields: dict[str, str] = {}
+    resources: list[str] = []
+    for pair in pairs:
+        if not pair:
+            continue
+        name, _, value = pair.partition("=")
+        name, value = _unescape(name), _unescape(value)
+        if name == "resource":
+            resources.append(value)
+        elif name in fields:
+            raise _refused(
+                name[:60], f"the field {name[:60]} is stated more than once: state it once"
+            )
+        else:
+            fields[name] = value
+    return fields, resources
+
+
+def _unescape(text: str) -> str:
+    spaced = text.replace("+", " ")
+    return _utf8(unquote_to_bytes(spaced)) if "%" in spaced else spaced
+
+
+def _utf8(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise _refused("", "the body is not UTF-8: encode the fields as UTF-8") from None
+
+
+def _ttl(text: str) -> timedelta | None:
+    if not text:
+        return None
+    if _SECONDS.fullmatch(text) is None:
+        raise _refused(
+            "ttl_seconds",
+            f"ttl_seconds is a whole number of seconds, not negative, of at most"
+            f" {MAX_SECONDS_DIGITS} digits",
+        )
+    return timedelta(seconds=int(text)) or None
+
+
+def _resources(values: list[str]) -> tuple[str, ...]:
+    named = sorted({value.strip() for value in values})
+    if len(named) > MAX_RESOURCES:
+        raise _refused(
+            "resource", f"{len(named)} resources are named, at most {MAX_RESOURCES} in one request"
+        )
+    for value in named:
+        if _RESOURCE.fullmatch(value) is None:
+            raise _refused(
+                "resource",
+                "each resource is an identifier of 1 to 512 visible ASCII characters: "
+                "leave out an empty one",
+            )
+    return tuple(named)
+
+
+def _subject_token(fields: dict[str, str]) -> tuple[RawToken | None, SubjectTokenType | None]:
+    token, kind = fields.get("subject_token", ""), fields.get("subject_token_type", "")
+    if not token and not kind:
+        return None, None
+    if not token or not kind:
+        missing = "subject_token_type" if token else "subject_token"
+        raise _refused(missing, "send subject_token and subject_token_type together or neither")
+    try:
+        return RawToken(token.encode()), SubjectTokenType(kind)
+    except ValueError:
+        raise _refused(
+            "subject_token_type",
+            f"subject_token_type is one of {', '.join(SubjectTokenType)}",
+            Reason.SUBJECT_TOKEN_UNSUPPORTED,
+        ) from None
+
+
+def _scopes(text: str) -> ScopeSet:
+    try:
+        return ScopeSet.parse(text) if text else NO_SCOPES
+    except InvalidScope as error:
+        raise _refused("scope", f"scope: {error}") from None
+
+
+def _required(kind: type[Id], name: str, fields: dict[str, str]) -> Id:
+    value = _optional(kind, name, fields)
+    if value is None:
+        raise _refused(name, f"the field {name} is required")
+    return value
+
+
+def _optional(kind: type[Id], name: str, fields: dict[str, str]) -> Id | None:
+    text = fields.get(name)
+    if not text:
+        return None
+    try:
+        return parse_id(kind, text)
+    except InvalidIdentifier as error:
+        raise _refused(name, f"{name}: {error}") from None
+
+
+def _refused(name: str, description: str, reason: Reason = Reason.REQUEST_MALFORMED) -> WireError:
+    return WireError(description, code="invalid_token", field=name, reason=reason)
