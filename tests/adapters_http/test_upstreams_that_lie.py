@@ -6,7 +6,15 @@ import pytest
 
 from caracal_server.adapters.http.pool import PoolLimits
 from caracal_server.ports.upstream import UpstreamError
-from tests.adapters_http.raw_upstream import answering, client, forever, get, read, upstream
+from tests.adapters_http.raw_upstream import (
+    answering,
+    client,
+    forever,
+    get,
+    read,
+    read_into,
+    upstream,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -127,8 +135,7 @@ async def test_a_body_that_is_cut_short_never_looks_like_a_whole_one(answer):
         response = await upstreams.send(get(there.url))
         got = bytearray()
         with pytest.raises(UpstreamError) as caught:
-            async for chunk in response.body():
-                got += chunk
+            await read_into(got, response)
     assert caught.value.kind == "closed_early"
     assert bytes(got) in (b"short", b"abc")
 
@@ -143,17 +150,19 @@ async def test_a_close_before_the_end_of_the_head_is_closed_early(answer):
 
 
 async def test_a_reset_is_closed_early():
+    has_read = asyncio.Event()
+
     async def speaks(conversation):
         await conversation.request()
         await conversation.say(head("Content-Length: 10") + b"short")
-        await conversation.request()  # the test's way of saying: now
+        await has_read.wait()
         conversation.writer.transport.abort()
 
     async with upstream(speaks) as there, client() as upstreams:
         response = await upstreams.send(get(there.url))
         body = response.body()
         assert await anext(body) == b"short"
-        response._source._transport.write(b"now\r\n\r\n")
+        has_read.set()
         with pytest.raises(UpstreamError) as caught:
             await anext(body)
     assert caught.value.kind == "closed_early"

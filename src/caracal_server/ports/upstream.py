@@ -136,12 +136,15 @@ class UpstreamUrl:
 
 
 def _parse_host(matched: re.Match[str]) -> str:
-    if matched["literal"] is not None:
-        return str(IPv6Address(matched["literal"]))
-    host = matched["host"].lower()
+    host = (matched["literal"] or matched["host"]).lower()
     labels = host.split(".")
-    if _LOOKS_NUMERIC.fullmatch(labels[-1]):
-        return str(IPv4Address(host))
+    try:
+        if matched["literal"] is not None:
+            return str(IPv6Address(host))
+        if _LOOKS_NUMERIC.fullmatch(labels[-1]):
+            return str(IPv4Address(host))
+    except ValueError as error:
+        raise ValueError(f"{host!r} is not an IP address as everyone spells it") from error
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):  # noqa: PLR2004 - RFC 1035
         raise ValueError(f"{host!r} is not a host name")
     return host

@@ -260,14 +260,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, response: StreamedResponse) -> None:
         self._response = self._call = None
         response.finish()
-        transport = self._transport
-        if (
-            not self._reader.reusable
-            or self._uploading is not None
-            or transport is None
-            or transport.is_closing()
-            or transport.get_write_buffer_size()
-        ):
+        if not self._reader.reusable or self._uploading is not None:
             self.close()
             return
         self.usable_until = min(self._loop.time() + self._limits.kept_alive, self._retires_at)

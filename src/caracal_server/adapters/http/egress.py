@@ -98,9 +98,10 @@ def classify(address: IPAddress) -> AddressClass | None:
             return kind
     if isinstance(address, IPv6Address):
         embedded = _embedded_ipv4(address)
-        if embedded is not None:
-            # RFC 6052: DNS64 hands these out for public hosts, which must stay reachable.
-            return None if classify(embedded) is None else AddressClass.TRANSLATED
+        if embedded is not None and classify(embedded) is not None:
+            return AddressClass.TRANSLATED
+        if address in _NAT64:
+            return None  # DNS64 hands these out for public hosts, which must stay reachable
     return None if address.is_global else AddressClass.RESERVED
 
 
@@ -157,7 +158,7 @@ def _parse_entry(entry: str) -> tuple[str | IPNetwork, int | None]:
     if "/" in entry:
         return _parse_network(entry), None
     try:
-        return ip_network(entry.strip("[]")), None  # a bare IPv6 address is full of colons
+        return ip_network(entry), None  # first, since a bare IPv6 address is full of colons
     except ValueError:
         pass
     matched = _HOST_PORT.fullmatch(entry)
