@@ -470,11 +470,11 @@ def test_the_status_and_the_reach_of_a_delegation_are_answered():
         {"id": "E2", "source_session_id": "P", "target_session_id": "C", "depth": 1},
     ]
     assert json.loads(render_traversal(BOUND, [BOUND, BROAD])) == steps
-    assert json.loads(render_impact(BOUND, [BOUND, BROAD], sessions=2, records=1)) == {
+    assert json.loads(render_impact(BOUND, [BOUND, BROAD], sessions=["C"], records=["R"])) == {
         "edge_id": "E",
         "affected_edges": steps,
-        "affected_sessions": 2,
-        "affected_authority_records": 1,
+        "affected_sessions": ["C"],
+        "affected_authority_records": ["R"],
     }
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from caracal.authority.constraints import DEFAULT_HOPS
 from caracal.authority.delegation import Delegation
-from caracal.authority.identifiers import ApplicationId, DelegationId, SessionId
+from caracal.authority.identifiers import ApplicationId, DelegationId, RecordId, SessionId
 from caracal.authority.resources import ResourceUri
 from caracal.authority.scopes import InvalidScope, ScopeSet
 from caracal.wire.constraints import (
@@ -195,7 +195,11 @@ def render_traversal(root: Delegation, delegations: Sequence[Delegation]) -> byt
 
 
 def render_impact(
-    root: Delegation, delegations: Sequence[Delegation], *, sessions: int, records: int
+    root: Delegation,
+    delegations: Sequence[Delegation],
+    *,
+    sessions: Sequence[SessionId],
+    records: Sequence[RecordId],
 ) -> bytes:
     """What revoking `root` would end."""
     return msgspec.json.encode(
@@ -266,7 +270,8 @@ def _at_depths(root: Delegation, delegations: Sequence[Delegation]) -> list[dict
             "id": delegation.id,
             "source_session_id": delegation.source,
             "target_session_id": delegation.target,
-            "depth": len(delegation.path) - len(root.path),
+            # One that ends only because a session does need not descend from the root.
+            "depth": 0 if delegation == root else max(1, len(delegation.path) - len(root.path)),
         }
         for delegation in delegations
     ]
