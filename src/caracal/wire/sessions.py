@@ -98,7 +98,7 @@ class HeartbeatBody:
 
 
 class SessionItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A session as answered. `delegation_edge_id` is part of the answer to a start only."""
+    """A session as answered. The last member belongs to the answer to a start, the three before do not."""
 
     agent_session_id: str
     zone_id: str
@@ -114,9 +114,9 @@ class SessionItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     last_heartbeat_at: str | None
     heartbeat_deadline_at: str | None
     lease_generation: int
-    terminated_at: str | None
-    termination_reason: str | None
-    metadata: msgspec.Raw
+    terminated_at: str | msgspec.UnsetType | None = msgspec.UNSET
+    termination_reason: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     delegation_edge_id: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -173,9 +173,16 @@ def parse_end(body: bytes) -> int | None:
     return decode(body, _EndMembers).lease_generation if body.strip() else None
 
 
-def session_item(
-    session: Session, inherited: DelegationId | msgspec.UnsetType | None = msgspec.UNSET
-) -> SessionItem:
+def session_item(session: Session) -> SessionItem:
+    return msgspec.structs.replace(
+        _state(session),
+        terminated_at=render_instant_or_null(session.ended_at),
+        termination_reason=session.end_reason or None,
+        metadata=msgspec.Raw(session.metadata.encode()),
+    )
+
+
+def _state(session: Session) -> SessionItem:
     return SessionItem(
         agent_session_id=session.id,
         zone_id=session.zone_id,
@@ -191,16 +198,14 @@ def session_item(
         last_heartbeat_at=render_instant_or_null(session.last_heartbeat_at),
         heartbeat_deadline_at=render_instant_or_null(session.lease_expires_at),
         lease_generation=session.lease_generation,
-        terminated_at=render_instant_or_null(session.ended_at),
-        termination_reason=session.end_reason or None,
-        metadata=msgspec.Raw(session.metadata.encode()),
-        delegation_edge_id=inherited,
     )
 
 
 def render_started_session(session: Session, inherited: DelegationId | None) -> bytes:
     """The answer to a start; `inherited` is the delegation the session took along from its parent."""
-    return msgspec.json.encode(session_item(session, inherited))
+    return msgspec.json.encode(
+        msgspec.structs.replace(_state(session), delegation_edge_id=inherited)
+    )
 
 
 def render_session(session: Session) -> bytes:
