@@ -1,0 +1,64 @@
+"""The live graphs of this process, and who wants to hear of a revocation."""
+
+from collections.abc import Callable
+
+from caracal.authority.graph import GraphChange, GraphLimits, ZoneGraph
+from caracal.authority.identifiers import SessionId, ZoneId
+from caracal.authority.mandates import Mandate
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.authority.revocation import Revocation
+from caracal.authority.sessions import Session
+from caracal_server.ports.graph import StoredGraph
+
+
+class LiveGraphs:
+    """Implements `Graphs` and `LiveAuthority` for services in the same process.
+
+    A revocation is in force for all of them the moment `apply` returns.
+    """
+
+    __slots__ = ("_graphs", "_limits", "_listeners")
+
+    def __init__(self, limits: GraphLimits) -> None:
+        self._limits = limits
+        self._graphs: dict[ZoneId, ZoneGraph] = {}
+        self._listeners: dict[ZoneId, set[Callable[[], None]]] = {}
+
+    def install(self, zone_id: ZoneId, stored: StoredGraph) -> None:
+        """Take up a zone as it was stored; a zone that is already live stays as it is."""
+        if zone_id not in self._graphs:
+            self._graphs[zone_id] = ZoneGraph.load(
+                zone_id,
+                self._limits,
+                sessions=stored.sessions,
+                delegations=stored.delegations,
+                revocations=stored.revocations,
+                epoch=stored.epoch,
+            )
+
+    def zones(self) -> tuple[ZoneId, ...]:
+        return tuple(self._graphs)
+
+    def graph(self, zone_id: ZoneId) -> ZoneGraph | None:
+        return self._graphs.get(zone_id)
+
+    def apply(self, zone_id: ZoneId, change: GraphChange) -> None:
+        self._graphs[zone_id].apply(change)
+        if change.revocations:
+            for wake in tuple(self._listeners.get(zone_id, ())):
+                wake()
+
+    def revocation(self, mandate: Mandate) -> Revocation | None:
+        graph = self._graphs.get(mandate.zone_id)
+        if graph is None:
+            raise Unavailable(Reason.REVOCATIONS_STALE, "the zone's revocations are not loaded")
+        return graph.revocations.covering(mandate)
+
+    def session(self, zone_id: ZoneId, session_id: SessionId) -> Session | None:
+        graph = self._graphs.get(zone_id)
+        return None if graph is None else graph.session(session_id)
+
+    def subscribe(self, zone_id: ZoneId, wake: Callable[[], None]) -> Callable[[], None]:
+        listeners = self._listeners.setdefault(zone_id, set())
+        listeners.add(wake)
+        return lambda: listeners.discard(wake)
