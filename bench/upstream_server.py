@@ -1,0 +1,36 @@
+"""The local upstream: a fixed JSON answer over keep-alive HTTP/1.1, as cheap as Python allows.
+
+Run as `python -m bench.upstream_server`; it prints its port once it listens.
+"""
+
+import asyncio
+
+import httptools
+import uvloop
+
+BODY = b'{"rows":[' + b",".join(b'{"id":%d,"item":"desk"}' % n for n in range(7)) + b"]}"
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+) + BODY
+
+
+class Upstream(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a stream transport
+
+
+async def main() -> None:
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
