@@ -1,0 +1,224 @@
+"""The read API of evidence, for operators with the scope `read`."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from caracal.authority.events import Kind, Verdict
+from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
+from caracal.authority.outcomes import Reason, Refused
+from caracal_server.audit.logs import Logs
+from caracal_server.audit.queries import EvidenceReader, Proof
+from caracal_server.ports.evidence import EvidenceQuery, StoredCheckpoint, StoredEntry
+from caracal_server.ports.operators import OperatorScope
+from caracal_server.web.asgi import NO_STORE, TEXT, Reply
+from caracal_server.web.meanings.answers import Variant
+from caracal_server.web.operators import Authenticate
+from caracal_server.web.problems import Problem, RequestRefused
+from caracal_server.web.requests import read_query, refuse_params
+from caracal_server.web.routes import Route, json_response, reply_response
+
+MAX_INDEX: Final = 2**53 - 1
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_INDEX)]
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of a search; what is left out does not filter."""
+
+    request: _Text | None = None
+    session: _Text | None = None
+    application: _Text | None = None
+    verdict: Verdict | None = None
+    kind: Kind | None = None
+    since: _Instant | None = None
+    until: _Instant | None = None
+    cursor: _Index | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+
+
+class ProofSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of a proof: the size of the tree to prove in."""
+
+    size: _Index | None = None
+
+
+class EntryView(msgspec.Struct, frozen=True):
+    """An entry with its place; `entry` is byte for byte what was hashed."""
+
+    index: int
+    leaf_hash: str
+    entry: msgspec.Raw
+
+
+class PageView(msgspec.Struct, frozen=True):
+    """A page of a search, newest first; `next_cursor` is null on the last."""
+
+    items: tuple[EntryView, ...]
+    next_cursor: str | None
+
+
+class ConsistencyView(msgspec.Struct, frozen=True):
+    """That the tree of `old_size` is how the tree of `new_size` began."""
+
+    old_size: int
+    new_size: int
+    hashes: tuple[str, ...]
+
+
+class ProofView(msgspec.Struct, frozen=True):
+    """An inclusion proof, and the signed checkpoint that it leads to; hashes in hexadecimal."""
+
+    index: int
+    size: int
+    leaf_hash: str
+    hashes: tuple[str, ...]
+    checkpoint: str
+    consistency: ConsistencyView | None
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """The key of every log here, in hexadecimal; a log is named by the prefix and its zone's id."""
+
+    public_key: str
+    origin_prefix: str
+
+
+Found = TypeVar("Found", StoredEntry, StoredCheckpoint, Proof)
+Answer = Callable[[Request, ZoneId], Awaitable[Response]]
+
+
+class EvidenceApi:
+    """The handlers; `routes` is the table."""
+
+    def __init__(self, reader: EvidenceReader, logs: Logs, authenticate: Authenticate) -> None:
+        self._reader = reader
+        self._logs = logs
+        self._authenticate = authenticate
+
+    def routes(self) -> tuple[Route, ...]:
+        log = "/v1/zones/{zone}/evidence"
+        return (
+            Route("GET", "/v1/evidence/key", self.key),
+            Route("GET", log, self._of_zone(self.search)),
+            Route("GET", f"{log}/checkpoint", self._of_zone(self.checkpoint)),
+            Route("GET", f"{log}/key", self._of_zone(self.zone_key)),
+            Route("GET", f"{log}/export", self._of_zone(self.export)),
+            Route("GET", f"{log}/{{index}}", self._of_zone(self.entry)),
+            Route("GET", f"{log}/{{index}}/proof", self._of_zone(self.proof)),
+        )
+
+    async def key(self, request: Request) -> Response:
+        """The public key that signs for every log."""
+        await self._require_reader(request)
+        return json_response(KeyView(self._logs.key.public_key.hex(), self._logs.origin_prefix))
+
+    async def zone_key(self, _request: Request, zone_id: ZoneId) -> Response:
+        """The one line that an auditor of this log needs (c2sp.org/signed-note)."""
+        return _text(self._logs.verifier(zone_id).render() + "\n")
+
+    async def search(self, request: Request, zone_id: ZoneId) -> Response:
+        asked = read_query(request, Search)
+        page = await self._reader.search(
+            zone_id,
+            EvidenceQuery(
+                request=asked.request,
+                session=asked.session,
+                application=asked.application,
+                kind=asked.kind,
+                verdict=asked.verdict,
+                since=asked.since,
+                until=asked.until,
+                after_index=asked.cursor,
+                limit=asked.limit,
+            ),
+        )
+        cursor = None if page.next_index is None else str(page.next_index)
+        return json_response(PageView(tuple(_view(entry) for entry in page.entries), cursor))
+
+    async def entry(self, request: Request, zone_id: ZoneId) -> Response:
+        found = _found(await self._reader.entry(zone_id, _index(request)))
+        return json_response(_view(found))
+
+    async def proof(self, request: Request, zone_id: ZoneId) -> Response:
+        size = read_query(request, ProofSize).size
+        outcome = await self._reader.prove(zone_id, _index(request), size)
+        return json_response(_proof_view(_found(outcome)))
+
+    async def checkpoint(self, _request: Request, zone_id: ZoneId) -> Response:
+        return _text(_found(await self._reader.checkpoint(zone_id)).note)
+
+    async def export(self, _request: Request, zone_id: ZoneId) -> Response:
+        """The whole log as a bundle; an export that breaks off lacks its closing line."""
+        headers = {
+            "cache-control": "no-store",
+            "content-disposition": 'attachment; filename="evidence.jsonl"',
+        }
+        pieces = await self._reader.export(zone_id)
+        return StreamingResponse(pieces, media_type="application/jsonl", headers=headers)
+
+    def _of_zone(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            await self._require_reader(request)
+            return await answer(request, self._known_zone(request.path_params["zone"]))
+
+        return handle
+
+    async def _require_reader(self, request: Request) -> None:
+        identity = await self._authenticate(request, OperatorScope.READ)
+        if isinstance(identity, Refused):
+            raise RequestRefused(Problem.of(identity))
+
+    def _known_zone(self, text: str) -> ZoneId:
+        try:
+            zone_id = parse_id(ZoneId, text)
+        except InvalidIdentifier as fault:
+            raise refuse_params(str(fault)) from None
+        if not self._logs.known(zone_id):
+            raise RequestRefused(Problem(Reason.ZONE_UNKNOWN, f"there is no zone {zone_id}"))
+        return zone_id
+
+
+def _index(request: Request) -> int:
+    text = str(request.path_params["index"])
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INDEX))):
+        raise refuse_params(f"{text[:40]!r} is not the index of an entry")
+    return int(text)
+
+
+def _found(outcome: Found | Refused) -> Found:
+    if isinstance(outcome, Refused):
+        raise RequestRefused(Problem.of(outcome, Variant.NOT_FOUND))
+    return outcome
+
+
+def _view(entry: StoredEntry) -> EntryView:
+    return EntryView(entry.index, entry.leaf_hash.hex(), msgspec.Raw(entry.data))
+
+
+def _proof_view(proof: Proof) -> ProofView:
+    consistency = proof.consistency
+    return ProofView(
+        index=proof.inclusion.index,
+        size=proof.inclusion.size,
+        leaf_hash=proof.leaf_hash.hex(),
+        hashes=tuple(value.hex() for value in proof.inclusion.hashes),
+        checkpoint=proof.checkpoint.note,
+        consistency=None
+        if consistency is None
+        else ConsistencyView(
+            consistency.old_size,
+            consistency.new_size,
+            tuple(value.hex() for value in consistency.hashes),
+        ),
+    )
+
+
+def _text(text: str) -> Response:
+    return reply_response(Reply(200, (TEXT, NO_STORE), text.encode()))

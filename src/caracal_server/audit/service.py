@@ -1,0 +1,74 @@
+"""The parts of the Audit service, put together: started in order, drained in order."""
+
+from dataclasses import dataclass
+
+from caracal_server.audit.checkpoints import Checkpointer
+from caracal_server.audit.http import EvidenceApi
+from caracal_server.audit.integrity import Integrity
+from caracal_server.audit.logs import LogKey, Logs
+from caracal_server.audit.queries import EvidenceReader
+from caracal_server.audit.sequencer import Sequencer
+from caracal_server.audit.settings import AuditSettings
+from caracal_server.audit.sweep import Sweep
+from caracal_server.ports.clock import Clock
+from caracal_server.ports.evidence import EvidenceStore
+from caracal_server.ports.zones import ZoneDirectory
+from caracal_server.web.health import Check
+from caracal_server.web.operators import Authenticate
+from caracal_server.web.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class AuditService:
+    """What assembly holds: `sequencer` is the `EvidenceLog` of everyone else."""
+
+    sequencer: Sequencer
+    checkpointer: Checkpointer
+    sweep: Sweep
+    reader: EvidenceReader
+    logs: Logs
+
+    async def start(self) -> None:
+        """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
+
+        Raises:
+            Unavailable: the store can not be reached.
+        """
+        await self.sequencer.start(self.logs.all())
+        await self.checkpointer.start()
+        self.sweep.start()
+
+    async def close(self) -> None:
+        """Store what waits, sign for it, and end."""
+        await self.sweep.close()
+        await self.sequencer.close()
+        await self.checkpointer.close()
+
+    def checks(self) -> dict[str, Check]:
+        """What readiness asks."""
+        return {
+            "evidence_log": self.sequencer.check,
+            "evidence_checkpoints": self.checkpointer.check,
+            "evidence_integrity": self.sweep.check,
+        }
+
+    def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
+        """The read API."""
+        return EvidenceApi(self.reader, self.logs, authenticate).routes()
+
+
+def build_audit_service(
+    store: EvidenceStore, zones: ZoneDirectory, key: LogKey, clock: Clock, settings: AuditSettings
+) -> AuditService:
+    """Put the service together; nothing runs yet."""
+    integrity = Integrity()
+    logs = Logs(zones, key, settings)
+    sequencer = Sequencer(store, settings, integrity)
+    checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
+    return AuditService(
+        sequencer=sequencer,
+        checkpointer=checkpointer,
+        sweep=Sweep(store, logs, integrity),
+        reader=EvidenceReader(store, checkpointer, logs),
+        logs=logs,
+    )

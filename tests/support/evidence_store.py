@@ -1,0 +1,150 @@
+"""An `EvidenceStore` in memory that obeys the port, and one whose writes fail on demand."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+
+from caracal.authority.events import Entry
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal_server.ports.evidence import (
+    EvidenceQuery,
+    LogBatch,
+    LogPosition,
+    StoredCheckpoint,
+    StoredEntry,
+)
+
+
+@dataclass
+class StoredLog:
+    """One zone's log; tests reach in to tamper."""
+
+    position: LogPosition = field(default_factory=lambda: LogPosition(0, ()))
+    entries: list[StoredEntry] = field(default_factory=list)
+    nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    checkpoints: dict[int, StoredCheckpoint] = field(default_factory=dict)
+
+
+class MemoryEvidenceStore:
+    """Keeps every log until the process ends."""
+
+    def __init__(self) -> None:
+        self.logs: dict[ZoneId, StoredLog] = {}
+        self.commits = 0
+
+    def log(self, zone_id: ZoneId) -> StoredLog:
+        return self.logs.setdefault(zone_id, StoredLog())
+
+    async def position(self, zone_id: ZoneId) -> LogPosition:
+        return self.log(zone_id).position
+
+    async def commit(self, batches: Sequence[LogBatch]) -> None:
+        for batch in batches:
+            if self.log(batch.zone_id).position.size != batch.before.size:
+                raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "another process wrote to the log")
+        for batch in batches:
+            log = self.log(batch.zone_id)
+            log.entries.extend(batch.entries)
+            log.nodes.update({(node.level, node.index): node.hash for node in batch.nodes})
+            log.position = batch.after
+        self.commits += 1
+
+    async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None:
+        log = self.log(zone_id)
+        if checkpoint.size > log.position.size:
+            raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "it covers entries not stored")
+        log.checkpoints[checkpoint.size] = checkpoint
+
+    async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None:
+        signed = self.log(zone_id).checkpoints
+        return signed[max(signed)] if signed else None
+
+    async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None:
+        found = (entry for entry in self.log(zone_id).entries if entry.index == index)
+        return next(found, None)
+
+    async def nodes(
+        self, zone_id: ZoneId, wanted: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], bytes]:
+        nodes = self.log(zone_id).nodes
+        return {place: nodes[place] for place in wanted if place in nodes}
+
+    async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
+        found = [entry for entry in self.log(zone_id).entries if _matches(entry, query)]
+        found.sort(key=lambda entry: entry.index, reverse=not query.ascending)
+        return tuple(found[: query.limit])
+
+    async def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:
+        for entry in list(self.log(zone_id).entries):
+            if start <= entry.index < stop:
+                yield entry
+
+
+class Fault(Enum):
+    """When a write fails: before anything is stored, or after everything is."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class FaultyEvidenceStore(MemoryEvidenceStore):
+    """Fails the writes that `faults` lists, one after the other, and every read while `down`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[Fault | None] = []
+        self.down = False
+
+    async def position(self, zone_id: ZoneId) -> LogPosition:
+        self._require_up()
+        return await super().position(zone_id)
+
+    async def commit(self, batches: Sequence[LogBatch]) -> None:
+        self._require_up()
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is Fault.BEFORE:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "failed before storing")
+        await super().commit(batches)
+        if fault is Fault.AFTER:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "failed after storing")
+
+    async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None:
+        self._require_up()
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is Fault.BEFORE:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "failed before storing")
+        await super().save_checkpoint(zone_id, checkpoint)
+        if fault is Fault.AFTER:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "failed after storing")
+
+    async def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:
+        async for entry in super().scan(zone_id, start, stop):
+            self._require_up()
+            yield entry
+
+    def _require_up(self) -> None:
+        if self.down:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "the store is down")
+
+
+def _matches(stored: StoredEntry, query: EvidenceQuery) -> bool:
+    entry = msgspec.json.decode(stored.data, type=Entry)
+    if query.after_index is not None:
+        ahead = stored.index - query.after_index
+        if (ahead <= 0) if query.ascending else (ahead >= 0):
+            return False
+    wanted = {
+        "request": query.request,
+        "session": query.session,
+        "application": query.application,
+        "kind": query.kind,
+        "verdict": query.verdict,
+    }
+    if any(value is not None and getattr(entry, name) != value for name, value in wanted.items()):
+        return False
+    since = query.since is None or entry.at >= query.since.timestamp() * 1_000_000
+    until = query.until is None or entry.at < query.until.timestamp() * 1_000_000
+    return since and until
