@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.outcomes import Reason, Unavailable
@@ -359,3 +360,42 @@ async def test_a_task_that_is_killed_leaves_nobody_waiting():
     with pytest.raises(Unavailable):
         await sequencer.append(entry("late"))
     assert sequencer.check() == "ended by an error"
+
+
+async def test_a_log_found_broken_during_a_commit_refuses_what_waits_behind_it():
+    class Gated(MemoryEvidenceStore):
+        def __init__(self):
+            super().__init__()
+            self.entered, self.gate = asyncio.Event(), asyncio.Event()
+
+        async def commit(self, batches):
+            self.entered.set()
+            await self.gate.wait()
+            await super().commit(batches)
+
+    store, integrity = Gated(), Integrity()
+    sequencer = Sequencer(store, settings(), integrity)
+    await sequencer.start([ZONE])
+    first = asyncio.create_task(sequencer.append(entry("first")))
+    await store.entered.wait()
+    behind = asyncio.create_task(sequencer.append(entry("behind")))
+    await until(lambda: sequencer.waiting == 1, "it waits")
+    integrity.halt(ZONE, "planted")
+    store.gate.set()
+    assert (await first).index == 0
+    with pytest.raises(Unavailable) as caught:
+        await behind
+    assert caught.value.reason is Reason.EVIDENCE_UNAVAILABLE
+    await sequencer.close()
+    assert [one.request for one in await require_whole(store)] == ["first"]
+
+
+async def test_results_that_can_not_be_stored_any_more_are_counted_when_the_log_closes():
+    store = FaultyEvidenceStore()
+    sequencer = await started(store)
+    store.down = True
+    for number in range(3):
+        sequencer.enqueue(entry(f"r-{number}", kind=Kind.CALL_RESULT))
+    with capture_logs() as captured:
+        await sequencer.close()
+    assert [one["count"] for one in captured if one["event"] == "results_lost"] == [3]
