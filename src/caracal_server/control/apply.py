@@ -1,0 +1,267 @@
+"""Applying a zone document: all of it takes effect, or nothing does. A second time changes nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from caracal.authority.events import Kind
+from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.policy.engine import PolicyEngine
+from caracal.tokens.secret import Secret
+from caracal_server.control.acts import Act, ActLog
+from caracal_server.control.custody import (
+    ApplicationSecrets,
+    CredentialCustody,
+    KeptSecrets,
+    SecretStep,
+)
+from caracal_server.control.desired_zone import DesiredZone, desire
+from caracal_server.control.zone_document import ZoneDocument, public_digest
+from caracal_server.control.zone_plan import SecretChanges, ZonePlan, plan_zone, policy_digest
+from caracal_server.ports.clock import Clock
+from caracal_server.ports.entropy import Entropy
+from caracal_server.ports.zones import (
+    PolicyVersion,
+    ZoneDirectory,
+    ZoneInstaller,
+    ZoneRecord,
+    ZoneStore,
+)
+
+
+class ZoneKeys(Protocol):
+    """Whoever makes the zones' signing keys. Control sees none of them."""
+
+    async def ensure(self, zone_id: ZoneId) -> object:
+        """Make a zone's first signing key, durably, unless it has one.
+
+        Raises:
+            Unavailable: there may be none.
+        """
+        ...
+
+    async def rotate(self, zone_id: ZoneId) -> object:
+        """Make a zone's next signing key, durably; the one before stays valid while they overlap.
+
+        Raises:
+            Unavailable: the key before may still be the active one.
+        """
+        ...
+
+
+OnApplicationRemoved = Callable[[ZoneId, ApplicationId], Awaitable[None]]
+"""Revokes all that an application holds; returns once it is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A zone after an apply, or before one that was only planned.
+
+    Attributes:
+        zone_id, revision: of the zone as it is; `None` and 0 when it was only planned.
+        secrets: to be shown once, now, and never again.
+    """
+
+    desired: DesiredZone
+    plan: ZonePlan
+    zone_id: ZoneId | None
+    revision: int
+    applications: Mapping[str, ApplicationId]
+    secrets: Mapping[ApplicationId, Secret] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    document: ZoneDocument
+    record: ZoneRecord | None
+    desired: DesiredZone
+    steps: Mapping[str, SecretStep]
+    changed_credentials: frozenset[str]
+    plan: ZonePlan
+
+    @property
+    def revision(self) -> int:
+        return 0 if self.record is None else self.record.revision
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyZone:
+    """Brings a zone to what a document says.
+
+    Commit order: the policy compiles; the act is in the evidence; the zone has a signing key; removed
+    applications are revoked; the record is stored, compare and swap; it is installed. What fails before
+    the record is stored leaves the zone as it was, and applying again goes on from there.
+
+    Attributes:
+        installers: in order; the one behind `directory` comes last, so that a zone that is in the
+            directory is in effect everywhere.
+    """
+
+    clock: Clock
+    entropy: Entropy
+    store: ZoneStore
+    acts: ActLog
+    secrets: ApplicationSecrets
+    credentials: CredentialCustody
+    zone_keys: ZoneKeys
+    directory: ZoneDirectory
+    installers: tuple[ZoneInstaller, ...]
+    on_application_removed: OnApplicationRemoved
+    _under_way: set[str] = field(default_factory=set, init=False, repr=False)
+
+    async def plan(self, document: ZoneDocument) -> Applied:
+        """Say what applying would change, and change nothing.
+
+        Raises:
+            PolicyInvalid: the policy does not fit the zone.
+            Unavailable: the zone as it is can not be read.
+        """
+        prepared = await self._prepare(document)
+        known = {} if prepared.record is None else _ids(prepared.record)
+        zone_id = None if prepared.record is None else prepared.record.id
+        return Applied(prepared.desired, prepared.plan, zone_id, prepared.revision, known, {})
+
+    async def __call__(
+        self, document: ZoneDocument, act: Act, *, expected_revision: int | None = None
+    ) -> Applied | Refused:
+        """Apply a document.
+
+        Args:
+            document: as `parse_document` returned it.
+            act: on whose behalf.
+            expected_revision: what the operator believes the zone's revision to be; `None` for any.
+
+        Returns:
+            `Refused` when the revision is another, or the zone is being applied by someone else.
+
+        Raises:
+            PolicyInvalid: the policy does not fit the zone; nothing changed.
+            Unavailable: evidence or store can not be reached; apply again to be sure.
+        """
+        if document.zone in self._under_way:
+            return Refused(
+                Reason.ZONE_CHANGED, f"the zone {document.zone} is being applied by someone else"
+            )
+        self._under_way.add(document.zone)
+        try:
+            prepared = await self._prepare(document)
+            if expected_revision not in {None, prepared.revision}:
+                return Refused(
+                    Reason.ZONE_CHANGED,
+                    f"the zone is at revision {prepared.revision}, not {expected_revision}",
+                )
+            if not prepared.plan.changes and prepared.record is not None:
+                await self._repair(prepared.record)
+                return _applied(prepared, prepared.record, {})
+            return await self._commit(prepared, act)
+        finally:
+            self._under_way.discard(document.zone)
+
+    async def _prepare(self, document: ZoneDocument) -> _Preparation:
+        record = await self.find(document.zone)
+        desired = desire(document, record, new_id=self.entropy.new_id)
+        if desired.policy is not None:
+            PolicyEngine.compile(desired.policy, desired.vocabulary)
+        steps = await self.secrets.steps(document, record)
+        changed = self.credentials.changed(desired, document, record)
+        differing = SecretChanges(
+            frozenset(name for name, step in steps.items() if step is not SecretStep.KEEP), changed
+        )
+        plan = plan_zone(desired, record, differing)
+        return _Preparation(document, record, desired, steps, changed, plan)
+
+    async def find(self, name: str) -> ZoneRecord | None:
+        """The zone of that name, as it is stored."""
+        records = await self.store.load_all()
+        return next((record for record in records if record.name == name), None)
+
+    async def _commit(self, prepared: _Preparation, act: Act) -> Applied | Refused:
+        kept = await self.secrets.make(
+            prepared.desired, prepared.document, prepared.record, prepared.steps
+        )
+        record = self._record(prepared, kept)
+        await self.acts.record(
+            Kind.ZONE_APPLY,
+            record.id,
+            act,
+            target=record.name,
+            detail=prepared.plan.summary(),
+            digest=public_digest(prepared.document),
+            policy="" if record.policy is None else record.policy.digest,
+        )
+        await self.zone_keys.ensure(record.id)
+        for application_id in _removed(prepared):
+            await self.on_application_removed(record.id, application_id)
+        try:
+            await self.store.save(record, expected_revision=prepared.revision)
+        except Unavailable:
+            if await self._was_changed(prepared):
+                return Refused(Reason.ZONE_CHANGED, "someone else has just changed the zone")
+            raise
+        self._install(record)
+        return _applied(prepared, record, kept.to_show)
+
+    def _record(self, prepared: _Preparation, kept: KeptSecrets) -> ZoneRecord:
+        desired, record = prepared.desired, prepared.record
+        now = self.clock.now()
+        sealed = self.credentials.seal(
+            desired, prepared.document, record, prepared.changed_credentials
+        )
+        return ZoneRecord(
+            id=desired.id,
+            name=desired.name,
+            revision=prepared.revision + 1,
+            created_at=now if record is None else record.created_at,
+            applications=desired.applications,
+            providers=desired.providers,
+            resources=desired.resources,
+            policy=self._policy(prepared),
+            secret_hashes=kept.hashes,
+            sealed_credentials=sealed.sealed,
+            credential_fingerprints=sealed.fingerprints,
+        )
+
+    def _policy(self, prepared: _Preparation) -> PolicyVersion | None:
+        text = prepared.desired.policy
+        if text is None:
+            return None
+        digest = policy_digest(text)
+        before = None if prepared.record is None else prepared.record.policy
+        if before is not None and before.digest == digest:
+            return before
+        return PolicyVersion(digest=digest, text=text, created_at=self.clock.now())
+
+    async def _was_changed(self, prepared: _Preparation) -> bool:
+        stored = await self.find(prepared.desired.name)
+        return stored is not None and stored.revision != prepared.revision
+
+    async def _repair(self, record: ZoneRecord) -> None:
+        """Finish what an apply that was cut off after storing had still to do."""
+        await self.zone_keys.ensure(record.id)
+        zone = self.directory.zone(record.id)
+        if zone is None or zone.revision != record.revision:
+            self._install(record)
+
+    def _install(self, record: ZoneRecord) -> None:
+        for installer in self.installers:
+            installer.install(record)
+
+
+def _ids(record: ZoneRecord) -> dict[str, ApplicationId]:
+    return {entry.name: entry.id for entry in record.applications}
+
+
+def _removed(prepared: _Preparation) -> list[ApplicationId]:
+    if prepared.record is None:
+        return []
+    staying = {entry.id for entry in prepared.desired.applications}
+    return [entry.id for entry in prepared.record.applications if entry.id not in staying]
+
+
+def _applied(
+    prepared: _Preparation, record: ZoneRecord, secrets: Mapping[ApplicationId, Secret]
+) -> Applied:
+    return Applied(
+        prepared.desired, prepared.plan, record.id, record.revision, _ids(record), secrets
+    )

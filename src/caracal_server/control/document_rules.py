@@ -1,0 +1,176 @@
+"""What a zone document means, checked before anything is done with it.
+
+Open first: `parse_document`. Every fault is found at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from caracal.authority.resources import (
+    InvalidResource,
+    Operation,
+    OperationTable,
+    parse_operation,
+)
+from caracal.authority.scopes import LIFECYCLE, MAX_SCOPES, Scope
+from caracal_server.control.document_faults import Fault, Path, ZoneDocumentInvalid
+from caracal_server.control.document_shape import did_you_mean, quoted
+from caracal_server.control.provider_rules import check_provider, check_secret_text
+from caracal_server.control.zone_document import (
+    ApplicationDocument,
+    ProviderDocument,
+    ResourceDocument,
+    ZoneDocument,
+    convert_document,
+)
+from caracal_server.ports.upstream import UpstreamUrl
+
+APPLICATION_SECRET_LENGTH: Final = (16, 256)
+
+
+def parse_document(data: object) -> ZoneDocument:
+    """Read plain data as a zone document.
+
+    Raises:
+        ZoneDocumentInvalid: with every fault, each naming its field, the limit and what to do.
+    """
+    document = convert_document(data)
+    faults = tuple(_check_document(document))
+    if faults:
+        raise ZoneDocumentInvalid(faults)
+    return document
+
+
+def operations_of(resource: ResourceDocument) -> tuple[Operation, ...]:
+    """The operations, whichever form they are written in, in an order that the form does not change.
+
+    Raises:
+        InvalidResource: one of them is not an operation.
+    """
+    parsed = (parse_operation(*entry) for _, entry in _spelled_out(resource))
+    return tuple(sorted(parsed, key=lambda operation: (operation.template, operation.method)))
+
+
+def _check_document(document: ZoneDocument) -> Iterator[Fault]:
+    yield from _check_unique(
+        "applications", "name", [entry.name for entry in document.applications]
+    )
+    yield from _check_unique("providers", "name", [entry.name for entry in document.providers])
+    yield from _check_unique(
+        "resources", "identifier", [entry.identifier for entry in document.resources]
+    )
+    for position, application in enumerate(document.applications):
+        yield from _check_application(application, ("applications", position))
+    for position, provider in enumerate(document.providers):
+        yield from check_provider(provider, ("providers", position))
+        yield from _check_hosts(provider, ("providers", position, "allowed_hosts"))
+    providers = {provider.name: provider for provider in document.providers}
+    for position, resource in enumerate(document.resources):
+        yield from _check_resource(resource, providers, ("resources", position))
+    if document.policy is not None and not document.policy.strip():
+        yield Fault(
+            ("policy",), "is empty; write a rule, or leave the field out to refuse everything"
+        )
+
+
+def _check_unique(group: str, field: str, names: list[str]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for position, name in enumerate(names):
+        before = first.setdefault(name, position)
+        if before != position:
+            yield Fault(
+                (group, position, field),
+                f"{quoted(name)} is taken by {group}[{before}]; each needs a {field} of its own",
+            )
+
+
+def _check_application(application: ApplicationDocument, path: Path) -> Iterator[Fault]:
+    if application.secret is not None:
+        yield from check_secret_text(
+            application.secret, APPLICATION_SECRET_LENGTH, (*path, "secret")
+        )
+
+
+def _check_hosts(provider: ProviderDocument, path: Path) -> Iterator[Fault]:
+    for position, host in enumerate(provider.allowed_hosts):
+        try:
+            as_compared = UpstreamUrl.parse(f"http://[{host}]" if ":" in host else f"http://{host}")
+        except ValueError:
+            yield Fault((*path, position), f"{quoted(host)} is not a host, such as api.example.com")
+            continue
+        if as_compared.host != host:
+            yield Fault((*path, position), f"write it as {as_compared.host}")
+
+
+def _check_resource(
+    resource: ResourceDocument, providers: dict[str, ProviderDocument], path: Path
+) -> Iterator[Fault]:
+    yield from _check_upstream(resource, providers, path)
+    if resource.provider is not None and resource.provider not in providers:
+        known = did_you_mean(resource.provider, sorted(providers)) if providers else "there is none"
+        yield Fault(
+            (*path, "provider"), f"there is no provider {quoted(resource.provider)}; {known}"
+        )
+    yield from _check_operations(resource, path)
+    yield from _check_scopes(resource, path)
+
+
+def _check_upstream(
+    resource: ResourceDocument, providers: dict[str, ProviderDocument], path: Path
+) -> Iterator[Fault]:
+    where = (*path, "upstream")
+    try:
+        url = UpstreamUrl.parse(resource.upstream)
+    except ValueError as fault:
+        yield Fault(where, f"{quoted(resource.upstream)}: {fault}")
+        return
+    if "?" in resource.upstream:
+        yield Fault(where, "has a query; callers bring their own, so leave it out")
+    provider = providers.get(resource.provider or "")
+    if provider is not None and provider.allowed_hosts and url.host not in provider.allowed_hosts:
+        yield Fault(
+            where,
+            f"the credential of {provider.name} may not go to {url.host}; "
+            "add the host to its allowed_hosts",
+        )
+
+
+def _check_operations(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
+    parsed: list[Operation] = []
+    faults: list[Fault] = []
+    for where, entry in _spelled_out(resource):
+        try:
+            parsed.append(parse_operation(*entry))
+        except InvalidResource as fault:
+            faults.append(Fault((*path, "operations", where), str(fault)))
+    yield from faults
+    if not faults:
+        try:
+            OperationTable(tuple(parsed))
+        except InvalidResource as fault:
+            yield Fault(
+                (*path, "operations"), f"{fault}: no request can tell them apart; remove one"
+            )
+
+
+def _spelled_out(resource: ResourceDocument) -> Iterable[tuple[str | int, tuple[str, str, Scope]]]:
+    if isinstance(resource.operations, dict):
+        for name, scope in resource.operations.items():
+            method, _, template = name.partition(" ")
+            yield name, (method, template, Scope(scope))
+    else:
+        for position, entry in enumerate(resource.operations):
+            yield position, (entry.method, entry.path, Scope(entry.scope))
+
+
+def _check_scopes(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
+    used = {entry[2] for _, entry in _spelled_out(resource)} | {*resource.scopes}
+    if LIFECYCLE in used:
+        yield Fault(
+            (*path, "scopes"),
+            f"{LIFECYCLE} is about sessions and never reaches a resource; choose another scope",
+        )
+    if len(used) > MAX_SCOPES:
+        yield Fault(
+            (*path, "scopes"), f"has {len(used)} scopes; a resource has at most {MAX_SCOPES}"
+        )

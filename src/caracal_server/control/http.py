@@ -1,0 +1,174 @@
+"""The admin API of zones, for operators. Open first: `ZoneApi.routes`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.policy.problems import PolicyInvalid
+from caracal_server.control.apply import Applied, ApplyZone
+from caracal_server.control.document_body import document_problem, read_document
+from caracal_server.control.document_faults import Fault, ZoneDocumentInvalid
+from caracal_server.control.gate import Admitted, Gate
+from caracal_server.control.keys import RotateKey
+from caracal_server.control.operators import Operators
+from caracal_server.control.views import (
+    PolicyVersionList,
+    StatusView,
+    ZoneList,
+    applied_view,
+    policy_view,
+    zone_status,
+    zone_summary,
+    zone_view,
+)
+from caracal_server.control.zone_document import ZoneDocument
+from caracal_server.ports.operators import OperatorScope
+from caracal_server.ports.zones import ZoneRecord
+from caracal_server.web.health import Readiness
+from caracal_server.web.problems import Issue, Problem, RequestRefused
+from caracal_server.web.requests import read_body, read_query
+from caracal_server.web.routes import Route, json_response
+
+_ISSUES_SHOWN = 100
+
+
+class ApplyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`plan` changes nothing; with `expected_revision`, a zone at another revision is left alone."""
+
+    plan: bool = False
+    expected_revision: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
+
+
+Counts = Callable[[ZoneId], Mapping[str, int]]
+"""What is going on in a zone, such as live sessions; reads what is known and never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneApi:
+    """The handlers; `routes` is the table."""
+
+    gate: Gate
+    apply: ApplyZone
+    rotate: RotateKey
+    operators: Operators
+    readiness: Readiness
+    counts: Counts
+    version: str
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/v1/status", self.status),
+            Route("GET", "/v1/zones", self.zones),
+            Route("PUT", "/v1/zones/{zone}", self.put_zone),
+            Route("GET", "/v1/zones/{zone}", self.zone),
+            Route("GET", "/v1/zones/{zone}/policy-versions", self.policy_versions),
+            Route("POST", "/v1/zones/{zone}/keys/rotate", self.rotate_key),
+        )
+
+    async def put_zone(self, request: Request) -> Response:
+        """Apply a document, or only plan it."""
+        name = request.path_params["zone"]
+        query = read_query(request, ApplyQuery)
+        scope = OperatorScope.READ if query.plan else OperatorScope.WRITE
+        admitted = await self.gate.admit(request, scope, target=name, zone=name)
+        try:
+            document = await self._document(request, name)
+            outcome = await self._apply(document, admitted, query)
+        except RequestRefused as refused:
+            if query.plan:
+                raise
+            raise await self.gate.refuse(admitted.act, refused.problem, name, name) from None
+        return json_response(applied_view(outcome))
+
+    async def _document(self, request: Request, name: str) -> ZoneDocument:
+        limit = self.gate.settings.max_body_bytes
+        body = await read_body(request.receive, request.scope["headers"], limit)
+        document = read_document(body)
+        if document.zone != name:
+            fault = Fault(("zone",), f"is {document.zone!r}, but the request names {name!r}")
+            raise RequestRefused(document_problem(ZoneDocumentInvalid((fault,))))
+        return document
+
+    async def _apply(
+        self, document: ZoneDocument, admitted: Admitted, query: ApplyQuery
+    ) -> Applied:
+        try:
+            if query.plan:
+                return await self.apply.plan(document)
+            outcome = await self.apply(
+                document, admitted.act, expected_revision=query.expected_revision
+            )
+        except PolicyInvalid as invalid:
+            raise RequestRefused(_policy_problem(invalid)) from None
+        if isinstance(outcome, Refused):
+            raise RequestRefused(Problem.of(outcome))
+        return outcome
+
+    async def zones(self, request: Request) -> Response:
+        await self.gate.admit(request, OperatorScope.READ, target="zones")
+        records = await self.gate.store.load_all()
+        return json_response(ZoneList(tuple(map(zone_summary, _by_name(records)))))
+
+    async def zone(self, request: Request) -> Response:
+        reference = request.path_params["zone"]
+        await self.gate.admit(request, OperatorScope.READ, target=reference, zone=reference)
+        return json_response(zone_view(await self.gate.zone(reference)))
+
+    async def policy_versions(self, request: Request) -> Response:
+        """Every policy that the zone ever had, oldest first."""
+        reference = request.path_params["zone"]
+        await self.gate.admit(request, OperatorScope.READ, target=reference, zone=reference)
+        record = await self.gate.zone(reference)
+        active = None if record.policy is None else record.policy.digest
+        versions = await self.gate.store.policy_versions(record.id)
+        return json_response(
+            PolicyVersionList(
+                tuple(policy_view(entry, active=entry.digest == active) for entry in versions)
+            )
+        )
+
+    async def rotate_key(self, request: Request) -> Response:
+        reference = request.path_params["zone"]
+        admitted = await self.gate.admit(
+            request, OperatorScope.WRITE, target=reference, zone=reference
+        )
+        record = await self.gate.zone(reference)
+        await self.rotate(record.id, record.name, admitted.act)
+        return json_response(zone_summary(record))
+
+    async def status(self, request: Request) -> Response:
+        await self.gate.admit(request, OperatorScope.READ, target="status")
+        report = self.readiness.report()
+        records = await self.gate.store.load_all()
+        zones = (zone_status(record, self.counts(record.id)) for record in _by_name(records))
+        return json_response(
+            StatusView(
+                version=self.version,
+                ready=report.ready,
+                failing=report.failing,
+                zones=tuple(zones),
+                operators=len(self.operators.list()),
+            )
+        )
+
+
+def _policy_problem(invalid: PolicyInvalid) -> Problem:
+    """Each problem as an issue at `["policy", line, column]`; the first few as the detail."""
+    return Problem(
+        Reason.POLICY_INVALID,
+        str(invalid),
+        issues=tuple(
+            Issue(("policy", problem.line, problem.column), problem.message)
+            for problem in invalid.problems[:_ISSUES_SHOWN]
+        ),
+    )
+
+
+def _by_name(records: tuple[ZoneRecord, ...]) -> list[ZoneRecord]:
+    return sorted(records, key=lambda record: record.name)

@@ -1,0 +1,329 @@
+"""What a zone file says: the model that the CLI sends and Control applies.
+
+The texts beside the fields are the documentation: `docs/schema/zone.schema.json` is generated from them.
+A zone file names its secrets by reference; a document carries them, in `Secret`, because the CLI has
+resolved the references where it runs.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from caracal.authority.resources import Enforcement
+from caracal.authority.zones import CredentialKind
+from caracal.evidence.canonical import canonical_json
+from caracal.tokens.secret import Secret
+from caracal_server.control.document_faults import ZoneDocumentInvalid
+from caracal_server.control.document_shape import check_shape
+
+MAX_DOCUMENT_BYTES: Final = 1024 * 1024
+MAX_ENTRIES: Final = 1000
+
+EXAMPLE_POLICY: Final = """\
+@id("agents-read")
+permit (principal, action == Action::"orders:read", resource == Resource::"resource://orders");
+"""
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        extra={
+            "says": "a name: 1 to 64 letters, digits and . _ -, beginning with a letter or digit"
+        },
+    ),
+]
+ScopeText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$",
+        extra={"says": 'a scope: 1 to 128 printable characters without space, " and \\'},
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^\x00-\x1f\x7f]{1,200}$",
+        extra={"says": "a text: 1 to 200 characters on one line"},
+    ),
+]
+HeaderName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$",
+        extra={"says": "a header name, such as X-Api-Key"},
+    ),
+]
+ParameterName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9._~-]{1,128}$",
+        extra={"says": "a query parameter: 1 to 128 letters, digits and . _ ~ -"},
+    ),
+]
+SchemeWord = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,40}$",
+        extra={"says": 'one word, such as Bearer, or "" for none'},
+    ),
+]
+HostName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9._:-]{1,253}$",
+        extra={"says": "a host in lower case without port, such as api.example.com"},
+    ),
+]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class _Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields that are not known are refused: a misspelt one would be silently without effect."""
+
+
+class ApplicationDocument(_Model, frozen=True, kw_only=True):
+    """Registered software. It proves itself with a secret."""
+
+    name: Annotated[
+        Name,
+        Meta(
+            description='Unique in the zone. Policies call it `Application::"name"`.',
+            examples=["orders-agent"],
+        ),
+    ]
+    secret: Annotated[
+        Secret | None,
+        Meta(
+            description="A secret of your own, 16 to 256 characters. Without it one of 256 bits is "
+            "made and shown once, by the apply that creates the application."
+        ),
+    ] = None
+    expires_at: Annotated[
+        Instant | None,
+        Meta(
+            description="From then on the application gets nothing any more.",
+            examples=["2030-01-31T12:00:00Z"],
+        ),
+    ] = None
+    enabled: Annotated[
+        bool, Meta(description="`false` refuses the application without forgetting it.")
+    ] = True
+
+
+class ProviderDocument(_Model, frozen=True, kw_only=True):
+    """An upstream credential, sealed so that only the Gateway can open it, and where it goes."""
+
+    name: Annotated[
+        Name, Meta(description="Unique in the zone; resources refer to it.", examples=["github"])
+    ]
+    kind: Annotated[
+        CredentialKind,
+        Meta(
+            description="How the upstream wants to see the credential: `none`; `bearer_token` (a "
+            "header, `Authorization: Bearer` unless said otherwise); `api_key` (a header or a query "
+            "parameter); `http_basic`; `caracal_mandate` (a mandate for the upstream to verify)."
+        ),
+    ]
+    secret: Annotated[
+        Secret | None,
+        Meta(description="The credential. Needed by `bearer_token`, `api_key` and `http_basic`."),
+    ] = None
+    header: Annotated[
+        HeaderName | None,
+        Meta(
+            description="The header that carries the credential, for `bearer_token`, `api_key` and "
+            "`caracal_mandate`.",
+            examples=["X-Api-Key"],
+        ),
+    ] = None
+    scheme: Annotated[
+        SchemeWord | None,
+        Meta(
+            description='The word before the credential in the header; `""` for none. `Bearer` when '
+            "left out, for `api_key` none.",
+            examples=["Token"],
+        ),
+    ] = None
+    query_parameter: Annotated[
+        ParameterName | None,
+        Meta(
+            description="The query parameter that carries the credential, for `api_key` only.",
+            examples=["api_key"],
+        ),
+    ] = None
+    username: Annotated[
+        Text | None, Meta(description="The user of `http_basic`, without a colon.")
+    ] = None
+    allowed_hosts: Annotated[
+        tuple[HostName, ...],
+        Meta(
+            max_length=64,
+            description="The only hosts that the credential is sent to; empty for whatever host a "
+            "resource that uses it names.",
+            examples=[["api.example.com"]],
+        ),
+    ] = ()
+    forward_identity: Annotated[
+        bool,
+        Meta(
+            description="Also send `X-Caracal-Identity`: a mandate that tells the upstream who calls."
+        ),
+    ] = False
+
+
+class OperationDocument(_Model, frozen=True, kw_only=True):
+    """One operation, in the long form."""
+
+    method: Annotated[str, Meta(description="The HTTP method, in capitals.", examples=["GET"])]
+    path: Annotated[
+        str,
+        Meta(
+            description="The path below `upstream`: literal segments, `{name}` for one segment, "
+            "`{name*}` at the end for one or more.",
+            examples=["/orders/{id}"],
+        ),
+    ]
+    scope: Annotated[ScopeText, Meta(description="The scope that allows it.")]
+
+
+Operations = (
+    Annotated[dict[str, ScopeText], Meta(max_length=MAX_ENTRIES)]
+    | Annotated[tuple[OperationDocument, ...], Meta(max_length=MAX_ENTRIES)]
+)
+
+
+class ResourceDocument(_Model, frozen=True, kw_only=True):
+    """A protected target: an HTTP API behind the Gateway."""
+
+    identifier: Annotated[
+        str,
+        Meta(
+            max_length=512,
+            pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+$",
+            description="An absolute URI without fragment. Agents ask for it by this name, and "
+            'policies call it `Resource::"identifier"`.',
+            examples=["resource://orders"],
+            extra={"says": "an absolute URI without fragment, such as resource://orders"},
+        ),
+    ]
+    name: Annotated[
+        Text | None, Meta(description="What people call it; the identifier when left out.")
+    ] = None
+    upstream: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="Where it listens: an http or https URL without user, query and fragment. "
+            "`${NAME}` is replaced from the environment of `caracal apply`.",
+            examples=["https://api.example.com/v1", "${ORDERS_URL}"],
+        ),
+    ]
+    provider: Annotated[
+        str | None,
+        Meta(description="The name of the provider whose credential it needs; none when left out."),
+    ] = None
+    scopes: Annotated[
+        tuple[ScopeText, ...],
+        Meta(
+            max_length=64,
+            description="Scopes beyond those of the operations, which are declared by being used.",
+        ),
+    ] = ()
+    operations: Annotated[
+        Operations,
+        Meta(
+            description="What can be done, and the scope that allows it: `METHOD /path/{template}: "
+            "scope`, or a list of `method`, `path` and `scope`."
+        ),
+    ] = ()
+    enforcement: Annotated[
+        Enforcement,
+        Meta(
+            description="`enforced`: only the listed operations pass, each with its scope. "
+            "`transport_uniform`: any request passes that holds a mandate for the resource."
+        ),
+    ] = Enforcement.ENFORCED
+
+
+class ZoneDocument(_Model, frozen=True, kw_only=True):
+    """A zone: who may act, on what, with whose credential, under which rules."""
+
+    zone: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+            description="The zone's name, unique on the server.",
+            examples=["shop"],
+            extra={
+                "says": "a zone name: 1 to 63 lower-case letters, digits and hyphens, "
+                "beginning with a letter or digit"
+            },
+        ),
+    ]
+    applications: Annotated[
+        tuple[ApplicationDocument, ...], Meta(max_length=MAX_ENTRIES, description="Who may act.")
+    ] = ()
+    providers: Annotated[
+        tuple[ProviderDocument, ...],
+        Meta(max_length=MAX_ENTRIES, description="With whose credential."),
+    ] = ()
+    resources: Annotated[
+        tuple[ResourceDocument, ...], Meta(max_length=MAX_ENTRIES, description="On what.")
+    ] = ()
+    policy: Annotated[
+        str | None,
+        Meta(
+            description="The rules, in Cedar. Without a policy everything is refused.",
+            examples=[EXAMPLE_POLICY],
+        ),
+    ] = None
+
+
+def convert_document(data: object) -> ZoneDocument:
+    """Convert plain data, whose shape is checked here and whose meaning is not yet.
+
+    Args:
+        data: of str, int, float, bool, None, list and dict; a `Secret` may stand for a text.
+
+    Raises:
+        ZoneDocumentInvalid: with every fault of shape.
+    """
+    faults = check_shape(data, ZoneDocument)
+    if faults:
+        raise ZoneDocumentInvalid(faults)
+    return msgspec.convert(data, ZoneDocument, dec_hook=_take_secret)
+
+
+def render_with_secrets(document: ZoneDocument) -> bytes:
+    """The document as the JSON that is sent to Control, once, over the operator's connection."""
+    return msgspec.json.encode(document, enc_hook=_reveal)
+
+
+def public_digest(document: ZoneDocument) -> str:
+    """SHA-256 of the document's canonical JSON (RFC 8785) with every secret left blank."""
+    plain = msgspec.to_builtins(document, enc_hook=_blank)
+    return sha256(canonical_json(plain)).hexdigest()
+
+
+def _take_secret(kind: type, value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if kind is not Secret or not isinstance(value, str):
+        raise NotImplementedError
+    return Secret(value)
+
+
+def _reveal(value: object) -> str:
+    if not isinstance(value, Secret):
+        raise NotImplementedError
+    return value.reveal()
+
+
+def _blank(value: object) -> str:
+    if not isinstance(value, Secret):
+        raise NotImplementedError
+    return ""
