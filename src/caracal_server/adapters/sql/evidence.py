@@ -1,0 +1,252 @@
+"""Evidence: every zone's log, its tree and its checkpoints. How they lie: `evidence_layout.py`."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, literal, select, union
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal_server.adapters.sql.database import Database
+from caracal_server.adapters.sql.evidence_layout import (
+    LOG_PLACES,
+    SPAN,
+    completed_spans,
+    hash_at,
+    index_of,
+    last_entry_under,
+    peaks_of,
+    place_of,
+    row_hashes,
+    span_of,
+)
+from caracal_server.adapters.sql.evidence_search import fetch_entries, search, select_entries
+from caracal_server.adapters.sql.instants import from_us, to_us
+from caracal_server.adapters.sql.statements import (
+    Rendered,
+    Row,
+    RowsInsert,
+    Upsert,
+    insert_into,
+    names_of,
+)
+from caracal_server.adapters.sql.tables import (
+    evidence_checkpoint,
+    evidence_entry,
+    evidence_log,
+    evidence_mention,
+    evidence_span,
+)
+from caracal_server.ports.evidence import (
+    EvidenceQuery,
+    LogBatch,
+    LogPosition,
+    StoredCheckpoint,
+    StoredEntry,
+)
+
+PAGE = 512
+"""Entries that a scan reads at once."""
+
+_first_place = cast(evidence_log.c.id, BigInteger) * LOG_PLACES
+_last_place = (
+    select(evidence_entry.c.place)
+    .where(evidence_entry.c.place >= _first_place)
+    .where(evidence_entry.c.place < _first_place + LOG_PLACES)
+    .order_by(evidence_entry.c.place.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_find_log = Rendered(
+    ("zone",),
+    lambda _: select(evidence_log.c.id, _last_place).where(
+        evidence_log.c.zone_id == bindparam("zone")
+    ),
+)
+_add_entries = RowsInsert(evidence_entry)
+
+
+def _save_checkpoint(dialect: str) -> Upsert:
+    statement = insert_into(dialect, evidence_checkpoint)
+    return statement.on_conflict_do_update(
+        index_elements=list(evidence_checkpoint.primary_key.columns),
+        set_={"note": statement.excluded.note, "at": statement.excluded.at},
+        where=evidence_checkpoint.c.at <= statement.excluded.at,
+    )
+
+
+_put_checkpoint = Rendered(names_of(evidence_checkpoint), _save_checkpoint)
+
+
+class SqlEvidenceStore:
+    """An `EvidenceStore` over a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def position(self, zone_id: ZoneId) -> LogPosition:
+        def work(connection: Connection) -> LogPosition:
+            log, size = _log(connection, zone_id)
+            wanted = peaks_of(size)
+            found = {} if log is None else _nodes(connection, log, size, wanted)
+            if len(found) != len(wanted):
+                raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "entries are missing from the log")
+            return LogPosition(size, tuple(found[peak] for peak in wanted))
+
+        return await self._database.read(work)
+
+    async def commit(self, batches: Sequence[LogBatch]) -> None:
+        rows = [_rows(batch) for batch in batches]
+
+        def work(connection: Connection) -> None:
+            for batch, of_batch in zip(batches, rows, strict=True):
+                _commit(connection, batch, of_batch)
+
+        await self._database.transact(work)
+
+    async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None:
+        def work(connection: Connection) -> None:
+            log, size = _log(connection, zone_id)
+            if log is None or checkpoint.size > size:
+                raise Unavailable(
+                    Reason.EVIDENCE_UNAVAILABLE, "a checkpoint covers entries that were not stored"
+                )
+            at = to_us(checkpoint.at)
+            _put_checkpoint.run(connection, log, checkpoint.size, checkpoint.note, at)
+
+        await self._database.transact(work)
+
+    async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None:
+        table = evidence_checkpoint
+        statement = (
+            select(table.c.size, table.c.note, table.c.at)
+            .join(evidence_log, evidence_log.c.id == table.c.log_id)
+            .where(evidence_log.c.zone_id == zone_id)
+            .order_by(table.c.size.desc())
+            .limit(1)
+        )
+        row = await self._database.read(lambda connection: connection.execute(statement).first())
+        return None if row is None else StoredCheckpoint(row.size, row.note, from_us(row.at))
+
+    async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None:
+        found = await self._entries(zone_id, index, index + 1)
+        return found[0] if found else None
+
+    async def nodes(
+        self, zone_id: ZoneId, wanted: Sequence[tuple[int, int]]
+    ) -> dict[tuple[int, int], bytes]:
+        def work(connection: Connection) -> dict[tuple[int, int], bytes]:
+            log, size = _log(connection, zone_id)
+            return {} if log is None else _nodes(connection, log, size, wanted)
+
+        return await self._database.read(work)
+
+    async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
+        def work(connection: Connection) -> tuple[StoredEntry, ...]:
+            log, size = _log(connection, zone_id)
+            return () if log is None else search(connection, log, size, query)
+
+        return await self._database.read(work)
+
+    async def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:
+        page = await self._entries(zone_id, start, stop)
+        while page:
+            for entry in page:
+                yield entry
+            page = await self._entries(zone_id, page[-1].index + 1, stop)
+
+    async def _entries(self, zone_id: ZoneId, start: int, stop: int) -> tuple[StoredEntry, ...]:
+        def work(connection: Connection) -> tuple[StoredEntry, ...]:
+            log, size = _log(connection, zone_id)
+            if log is None:
+                return ()
+            statement = select_entries(log, max(start, 0), min(stop, size))
+            return fetch_entries(connection, statement.order_by(evidence_entry.c.place).limit(PAGE))
+
+        return await self._database.read(work)
+
+
+def _log(connection: Connection, zone_id: ZoneId) -> tuple[int | None, int]:
+    """The number of a zone's log, if it has one, and its size."""
+    row = _find_log.run(connection, zone_id).fetchone()
+    if row is None:
+        return None, 0
+    log, place = row
+    return log, 0 if place is None else index_of(place) + 1
+
+
+def _rows(batch: LogBatch) -> list[Row]:
+    """A batch's rows, with the index in the log where the place will stand."""
+    return [
+        (
+            stored.index,
+            entry.at,
+            entry.kind.value,
+            entry.verdict.value,
+            entry.request,
+            entry.session,
+            entry.application,
+            hashes,
+            stored.data,
+        )
+        for stored, entry, hashes in zip(
+            batch.entries, batch.records, row_hashes(batch), strict=True
+        )
+    ]
+
+
+def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row]) -> None:
+    log, size = _log(connection, batch.zone_id)
+    if size != batch.before.size:
+        raise Unavailable(
+            Reason.EVIDENCE_UNAVAILABLE,
+            f"the log holds {size} entries, not {batch.before.size}: another process wrote to it",
+        )
+    if log is None:
+        log = _new_log(connection, batch.zone_id)
+    base = place_of(log, 0)
+    # Two writers that both saw `size` collide on the first place: one of them stores nothing.
+    _add_entries.run(connection, [(base + row[0], *row[1:]) for row in rows])  # type: ignore[operator]  # an index
+    for span in completed_spans(size, batch.after.size):
+        _sum_up(connection, log, span)
+
+
+def _new_log(connection: Connection, zone_id: ZoneId) -> int:
+    statement = insert(evidence_log).values(zone_id=zone_id).returning(evidence_log.c.id)
+    number: int = connection.execute(statement).scalar_one()
+    return number
+
+
+def _sum_up(connection: Connection, log: int, span: int) -> None:
+    """Record what a whole span mentions and which time it covers."""
+    entry, number = evidence_entry, span_of(log, span * SPAN)
+    within = entry.c.place.between(number * SPAN, (number + 1) * SPAN - 1)
+    connection.execute(
+        insert(evidence_span).from_select(
+            ["span", "first_at", "last_at"],
+            select(literal(number), func.min(entry.c.at), func.max(entry.c.at)).where(within),
+        )
+    )
+    mentioned = union(
+        *(
+            select(literal(number), column).where(within, column != "")
+            for column in (entry.c.request, entry.c.session, entry.c.application)
+        )
+    )
+    connection.execute(insert(evidence_mention).from_select(["span", "value"], mentioned))
+
+
+def _nodes(
+    connection: Connection, log: int, size: int, wanted: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], bytes]:
+    found: dict[tuple[int, int], bytes] = {}
+    table = evidence_entry
+    for at in range(0, len(wanted), PAGE):
+        rows: dict[int, list[tuple[int, int]]] = {}
+        for level, index in wanted[at : at + PAGE]:
+            last = last_entry_under(level, index)
+            if 0 <= last < size:
+                rows.setdefault(place_of(log, last), []).append((level, index))
+        statement = select(table.c.place, table.c.hashes).where(table.c.place.in_(list(rows)))
+        for place, hashes in connection.execute(statement):
+            found |= {node: hash_at(hashes, node[0]) for node in rows[place]}
+    return found

@@ -1,0 +1,139 @@
+"""Finding entries: first which spans of a log may hold them, then within those."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, select
+
+from caracal_server.adapters.sql.evidence_layout import (
+    HASH_BYTES,
+    SPAN_BITS,
+    index_of,
+    place_of,
+    span_of,
+)
+from caracal_server.adapters.sql.instants import to_us
+from caracal_server.adapters.sql.tables import evidence_entry, evidence_mention, evidence_span
+from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
+
+SPANS_AT_ONCE = 512
+
+EntrySelect = Select[int, bytes, bytes]
+
+
+def search(
+    connection: Connection, log: int, size: int, query: EvidenceQuery
+) -> tuple[StoredEntry, ...]:
+    """The entries of a log of `size` that match, in the query's order."""
+    start, stop = 0, size
+    if query.after_index is not None and query.ascending:
+        start = max(query.after_index + 1, 0)
+    elif query.after_index is not None:
+        stop = max(min(query.after_index, size), 0)
+    if start >= stop or query.limit < 1:
+        return ()
+    matching = _matching(query)
+    if not _selective(query):
+        return _fetch(connection, log, (start, stop), matching, query.limit, query)
+    found: list[StoredEntry] = []
+    for span in _candidates(connection, log, (start, stop), size, query):
+        low, high = span << SPAN_BITS, (span + 1) << SPAN_BITS
+        bounds = (max(low, start), min(high, stop))
+        found += _fetch(connection, log, bounds, matching, query.limit - len(found), query)
+        if len(found) == query.limit:
+            break
+    return tuple(found)
+
+
+def select_entries(log: int, start: int, stop: int) -> EntrySelect:
+    table = evidence_entry
+    return select(table.c.place, table.c.hashes, table.c.data).where(
+        table.c.place >= place_of(log, start), table.c.place < place_of(log, stop)
+    )
+
+
+def fetch_entries(connection: Connection, statement: EntrySelect) -> tuple[StoredEntry, ...]:
+    return tuple(
+        StoredEntry(index_of(place), data, hashes[:HASH_BYTES])
+        for place, hashes, data in connection.execute(statement)
+    )
+
+
+def _fetch(
+    connection: Connection,
+    log: int,
+    bounds: tuple[int, int],
+    matching: Sequence[ColumnElement[bool]],
+    limit: int,
+    query: EvidenceQuery,
+) -> tuple[StoredEntry, ...]:
+    place = evidence_entry.c.place
+    statement = (
+        select_entries(log, *bounds)
+        .where(*matching)
+        .order_by(place.asc() if query.ascending else place.desc())
+        .limit(limit)
+    )
+    return fetch_entries(connection, statement)
+
+
+def _matching(query: EvidenceQuery) -> list[ColumnElement[bool]]:
+    table = evidence_entry
+    conditions = [
+        column == str(wanted)
+        for column, wanted in (
+            (table.c.request, query.request),
+            (table.c.session, query.session),
+            (table.c.application, query.application),
+            (table.c.kind, query.kind),
+            (table.c.verdict, query.verdict),
+        )
+        if wanted is not None
+    ]
+    if query.since is not None:
+        conditions.append(table.c.at >= to_us(query.since))
+    if query.until is not None:
+        conditions.append(table.c.at < to_us(query.until))
+    return conditions
+
+
+def _selective(query: EvidenceQuery) -> bool:
+    return bool(_mentioned(query)) or query.since is not None or query.until is not None
+
+
+def _mentioned(query: EvidenceQuery) -> list[str]:
+    return [value for value in (query.request, query.session, query.application) if value]
+
+
+def _candidates(
+    connection: Connection, log: int, bounds: tuple[int, int], size: int, query: EvidenceQuery
+) -> Iterator[int]:
+    """The spans that may hold a match, in the query's order; the last, unfinished one always may."""
+    whole = size >> SPAN_BITS
+    first, last = bounds[0] >> SPAN_BITS, (bounds[1] - 1) >> SPAN_BITS
+    spans = range(first, last + 1)
+    ordered = spans if query.ascending else spans[::-1]
+    for at in range(0, len(ordered), SPANS_AT_ONCE):
+        group = ordered[at : at + SPANS_AT_ONCE]
+        possible = _possible(connection, span_of(log, 0), [s for s in group if s < whole], query)
+        yield from (span for span in group if span >= whole or span in possible)
+
+
+def _possible(
+    connection: Connection, base: int, spans: Sequence[int], query: EvidenceQuery
+) -> set[int]:
+    left = [base + span for span in spans]
+    mention, times = evidence_mention, evidence_span
+    for value in _mentioned(query):
+        if left:
+            statement = select(mention.c.span).where(
+                mention.c.span.in_(left), mention.c.value == value
+            )
+            left = list(connection.execute(statement).scalars())
+    if left and (query.since is not None or query.until is not None):
+        statement = select(times.c.span).where(times.c.span.in_(left))
+        if query.since is not None:
+            statement = statement.where(times.c.last_at >= to_us(query.since))
+        if query.until is not None:
+            statement = statement.where(times.c.first_at < to_us(query.until))
+        left = list(connection.execute(statement).scalars())
+    return {span - base for span in left}

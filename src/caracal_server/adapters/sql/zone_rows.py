@@ -1,0 +1,123 @@
+"""Zones as rows, and back."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from caracal.authority.identifiers import ApplicationId, ProviderId, ResourceId
+from caracal.authority.resources import (
+    Enforcement,
+    Operation,
+    OperationTable,
+    Resource,
+    ResourceUri,
+)
+from caracal.authority.scopes import Scope, ScopeSet
+from caracal.authority.zones import Application, CredentialKind, Provider
+from caracal_server.adapters.sql.instants import optional_from_us, optional_to_us
+from caracal_server.adapters.sql.statements import Row
+from caracal_server.ports.zones import ZoneRecord
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _StoredOperation(NamedTuple):
+    method: str
+    template: str
+    scope: str
+
+
+_decode_operations = msgspec.json.Decoder(tuple[_StoredOperation, ...]).decode
+
+
+def application_rows(record: ZoneRecord) -> list[Row]:
+    return [
+        (
+            application.id,
+            record.id,
+            position,
+            application.name,
+            application.enabled,
+            optional_to_us(application.expires_at),
+            record.secret_hashes.get(application.id),
+        )
+        for position, application in enumerate(record.applications)
+    ]
+
+
+def read_application(row: Any) -> Application:
+    return Application(
+        ApplicationId(row.id), row.name, row.enabled, optional_from_us(row.expires_at)
+    )
+
+
+def provider_rows(record: ZoneRecord) -> list[Row]:
+    return [
+        (
+            provider.id,
+            record.id,
+            position,
+            provider.name,
+            provider.kind.value,
+            provider.header,
+            provider.scheme,
+            provider.query_parameter,
+            provider.username,
+            " ".join(sorted(provider.allowed_hosts)),
+            provider.forward_identity,
+            record.sealed_credentials.get(provider.id),
+            record.credential_fingerprints.get(provider.id),
+        )
+        for position, provider in enumerate(record.providers)
+    ]
+
+
+def read_provider(row: Any) -> Provider:
+    return Provider(
+        id=ProviderId(row.id),
+        name=row.name,
+        kind=CredentialKind(row.kind),
+        header=row.header,
+        scheme=row.scheme,
+        query_parameter=row.query_parameter,
+        username=row.username,
+        allowed_hosts=frozenset(row.allowed_hosts.split()),
+        forward_identity=row.forward_identity,
+    )
+
+
+def resource_rows(record: ZoneRecord) -> list[Row]:
+    return [
+        (
+            resource.id,
+            record.id,
+            position,
+            resource.identifier,
+            resource.name,
+            resource.upstream_url,
+            resource.provider_id,
+            resource.scopes.render(),
+            _encode(
+                [(one.method, one.template, one.scope) for one in resource.operations.operations]
+            ).decode(),
+            resource.enforcement.value,
+        )
+        for position, resource in enumerate(record.resources)
+    ]
+
+
+def read_resource(row: Any) -> Resource:
+    operations = tuple(
+        Operation(one.method, one.template, Scope(one.scope))
+        for one in _decode_operations(row.operations)
+    )
+    return Resource(
+        id=ResourceId(row.id),
+        identifier=ResourceUri(row.identifier),
+        name=row.name,
+        upstream_url=row.upstream_url,
+        provider_id=None if row.provider_id is None else ProviderId(row.provider_id),
+        scopes=ScopeSet.parse(row.scopes),
+        operations=OperationTable(operations),
+        enforcement=Enforcement(row.enforcement),
+    )
