@@ -1,0 +1,46 @@
+"""Upstream credentials: sealed to the Gateway's public key, opened with its private one (RFC 9180)."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from caracal.authority.identifiers import ProviderId, ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.tokens.secret import Secret
+from caracal_server.adapters.sealing.binding import bind
+
+FORMAT = b"\x01"
+"""First byte of what is sealed. Never reused for another suite or binding."""
+
+_suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_PURPOSE = "caracal/credential/1"
+
+
+class HpkeSealer:
+    """A `CredentialSealer`: holds the public key, so it can not open what it sealed."""
+
+    def __init__(self, public_key: X25519PublicKey) -> None:
+        self._public_key = public_key
+
+    def seal(self, zone_id: ZoneId, provider_id: ProviderId, credential: Secret) -> bytes:
+        info = bind(_PURPOSE, zone_id, provider_id)
+        return FORMAT + _suite.encrypt(credential.reveal().encode(), self._public_key, info=info)
+
+
+class HpkeOpener:
+    """A `CredentialOpener`."""
+
+    def __init__(self, private_key: X25519PrivateKey) -> None:
+        self._private_key = private_key
+
+    def open(self, zone_id: ZoneId, provider_id: ProviderId, sealed: bytes) -> Secret:
+        info = bind(_PURPOSE, zone_id, provider_id)
+        try:
+            if sealed[:1] != FORMAT:
+                raise ValueError("of another format")  # noqa: TRY301 (one refusal for every cause)
+            opened = _suite.decrypt(sealed[1:], self._private_key, info=info).decode()
+        except (InvalidTag, ValueError):
+            raise Unavailable(
+                Reason.CREDENTIAL_UNAVAILABLE, "the provider's credential can not be opened"
+            ) from None
+        return Secret(opened)

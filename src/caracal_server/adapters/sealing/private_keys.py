@@ -1,0 +1,45 @@
+"""The private halves of the zones' signing keys, sealed under the STS's own key."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.tokens.secret import Secret
+from caracal_server.adapters.sealing.binding import bind
+from caracal_server.ports.entropy import Entropy
+
+FORMAT = b"\x01"
+"""First byte of what is sealed. Never reused for another cipher or binding."""
+NONCE_BYTES = 12
+_PURPOSE = "caracal/signing-key/1"
+
+
+class PrivateKeySeal:
+    """AES-256-GCM with random nonces: one key seals far fewer than the 2**32 values that allows."""
+
+    def __init__(self, key: bytes, entropy: Entropy) -> None:
+        self._cipher = AESGCM(key)
+        self._entropy = entropy
+
+    def seal(self, zone_id: ZoneId, kid: str, private: Secret) -> bytes:
+        nonce = self._entropy.token_bytes(NONCE_BYTES)
+        text = private.reveal().encode()
+        return FORMAT + nonce + self._cipher.encrypt(nonce, text, bind(_PURPOSE, zone_id, kid))
+
+    def open(self, zone_id: ZoneId, kid: str, sealed: bytes) -> Secret:
+        """Open what `seal` made.
+
+        Raises:
+            Unavailable: it was sealed for another zone or key id, under another key, or was changed.
+        """
+        nonce, text = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        try:
+            if sealed[:1] != FORMAT:
+                raise ValueError("of another format")  # noqa: TRY301 (one refusal for every cause)
+            opened = self._cipher.decrypt(nonce, text, bind(_PURPOSE, zone_id, kid)).decode()
+        except (InvalidTag, ValueError):
+            raise Unavailable(
+                Reason.STORE_UNAVAILABLE, "a signing key can not be opened with this server's key"
+            ) from None
+        return Secret(opened)

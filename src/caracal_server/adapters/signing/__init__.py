@@ -1,0 +1,1 @@
+"""The zones' signing keys, in memory and in the store."""
