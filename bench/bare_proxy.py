@@ -10,11 +10,11 @@ from typing import Any
 
 import uvloop
 
+from caracal.wire.upstream_url import UpstreamUrl
 from caracal_server.adapters.http.client import PooledUpstreamClient
 from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
 from caracal_server.assembly.listeners import Listener
 from caracal_server.ports.upstream import UpstreamRequest
-from caracal.wire.urls import UpstreamUrl
 
 Message = MutableMapping[str, Any]
 
@@ -22,7 +22,7 @@ Message = MutableMapping[str, Any]
 class BareProxy:
     def __init__(self, upstream: str) -> None:
         self._url = UpstreamUrl.parse(upstream)
-        self._client = PooledUpstreamClient(guard=EgressGuard(PrivateEgress.parse("127.0.0.0/8")))
+        self._client = PooledUpstreamClient(EgressGuard(PrivateEgress.parse("127.0.0.0/8")))
 
     async def __call__(
         self,

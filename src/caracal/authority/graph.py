@@ -90,6 +90,16 @@ class ZoneGraph:
                 self.revocations.lift(kind, anchor)
         self.epoch = max(self.epoch, change.epoch)
 
+    @property
+    def session_count(self) -> int:
+        """How many sessions have not ended."""
+        return len(self._index.sessions)
+
+    @property
+    def delegation_count(self) -> int:
+        """How many delegations were not revoked."""
+        return len(self._index.delegations)
+
     def session(self, session_id: SessionId) -> Session | None:
         """A session that has not ended."""
         return self._index.sessions.get(session_id)

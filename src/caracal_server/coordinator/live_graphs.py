@@ -36,6 +36,18 @@ class LiveGraphs:
                 epoch=stored.epoch,
             )
 
+    def begin(self, zone_id: ZoneId) -> None:
+        """Give a new zone an empty graph; a zone that is already live stays as it is."""
+        if zone_id not in self._graphs:
+            self._graphs[zone_id] = ZoneGraph(zone_id, self._limits)
+
+    def counts(self, zone_id: ZoneId) -> dict[str, int]:
+        """How many sessions and delegations are live in a zone."""
+        graph = self._graphs.get(zone_id)
+        if graph is None:
+            return {}
+        return {"sessions": graph.session_count, "delegations": graph.delegation_count}
+
     def zones(self) -> tuple[ZoneId, ...]:
         return tuple(self._graphs)
 

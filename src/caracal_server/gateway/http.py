@@ -41,6 +41,10 @@ class GatewayApp:
     in_flight: int = field(default=0, init=False)
     draining: bool = field(default=False, init=False)
 
+    def begin_draining(self) -> None:
+        """Take no more calls; those under way go on."""
+        self.draining = True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return

@@ -1,0 +1,223 @@
+"""`caracal up`: all services in one process."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
+from caracal_server.adapters.argon2_secrets import Argon2Secrets
+from caracal_server.adapters.clock import SystemClock
+from caracal_server.adapters.entropy import SystemEntropy
+from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
+from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
+from caracal_server.adapters.http.pool import PoolLimits
+from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sql.database import Database, open_database
+from caracal_server.adapters.sql.migrations import migrate
+from caracal_server.assembly.data_directory import DataDirectory, ServerFile
+from caracal_server.assembly.edges import RELEASE, make_control_side, make_gateway, make_sts
+from caracal_server.assembly.environment import environment
+from caracal_server.assembly.listeners import Listener
+from caracal_server.assembly.logs import configure_logs
+from caracal_server.assembly.parts import (
+    Foundations,
+    make_administration,
+    make_coordinator_service,
+    make_operators,
+)
+from caracal_server.assembly.settings import read_settings
+from caracal_server.control.settings import SYSTEM_LOG
+from caracal_server.coordinator.service import Coordinator
+from caracal_server.gateway.http import GatewayApp
+from caracal_server.ports.upstream import UpstreamTimeouts
+from caracal_server.web.health import Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A process that serves: where, and whose data."""
+
+    control: str
+    gateway: str
+    operator_token_file: Path
+    data: Path
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the command line says.
+
+    Attributes:
+        control, gateway: host and port to listen on; port 0 takes a free one.
+        database: a database URL; the embedded store in `data` when `None`.
+        announce: is called once everything answers.
+    """
+
+    data: Path
+    control: tuple[str, int]
+    gateway: tuple[str, int]
+    database: str | None
+    announce: Callable[[Ready], None]
+
+
+def run(options: UpOptions) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; return the exit code.
+
+    Raises:
+        SettingInvalid, KeyFileError, DatabaseInUse, Unavailable, OSError: it could not start.
+    """
+    uvloop.run(_serve(options))
+    return 0
+
+
+async def _serve(options: UpOptions) -> None:
+    settings = read_settings(environment())
+    configure_logs(settings["LOG_FORMAT"])
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(options, settings):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator[Ready]:
+    """Start everything, in order; on leaving, drain everything, in the other order."""
+    async with contextlib.AsyncExitStack() as stack:
+        directory = DataDirectory(options.data)
+        directory.create()
+        control, gateway = Listener.bind(*options.control), Listener.bind(*options.gateway)
+        stack.callback(control.socket.close)
+        stack.callback(gateway.socket.close)
+        entropy = SystemEntropy()
+        database = await open_database(options.database or directory.database_url)
+        stack.push_async_callback(database.close)
+        await migrate(database)
+        base = await _foundations(database, directory, entropy, settings)
+        await base.audit.start()
+        stack.push_async_callback(base.audit.close)
+        issuer = settings["ISSUER"] or f"http://{control.address}"
+        apps = await _applications(stack, base, directory, settings, issuer)
+        drain_seconds = settings["DRAIN_SECONDS"]
+        await control.start(apps.control, drain_seconds=drain_seconds)
+        stack.push_async_callback(control.drain)
+        await gateway.start(apps.gateway, drain_seconds=drain_seconds)
+        stack.push_async_callback(gateway.drain)
+        stack.callback(apps.gateway.begin_draining)
+        await _record_start(base, settings)
+        ready = Ready(
+            control=f"http://{control.address}",
+            gateway=f"http://{gateway.address}",
+            operator_token_file=directory.operator_token.absolute(),
+            data=directory.root.absolute(),
+            pid=os.getpid(),
+        )
+        directory.announce(
+            ServerFile(ready.control, ready.gateway, str(ready.operator_token_file),
+                       str(ready.data), ready.pid)
+        )  # fmt: skip
+        stack.callback(directory.withdraw)
+        options.announce(ready)
+        yield ready
+
+
+@dataclass(frozen=True, slots=True)
+class _Applications:
+    control: Any
+    gateway: GatewayApp
+
+
+async def _foundations(
+    database: Database, directory: DataDirectory, entropy: SystemEntropy, settings: dict[str, Any]
+) -> Foundations:
+    return await Foundations.lay(
+        clock=SystemClock(),
+        entropy=entropy,
+        database=database,
+        ring=KeyRing(directory.keys, entropy),
+        log_origin=settings["LOG_ORIGIN"] or directory.log_origin(entropy),
+        settings=settings,
+    )
+
+
+async def _applications(
+    stack: contextlib.AsyncExitStack,
+    base: Foundations,
+    directory: DataDirectory,
+    settings: dict[str, Any],
+    issuer: str,
+) -> _Applications:
+    registry = CollectorRegistry()
+    kept = make_operators(base)
+    operators = kept[2]
+    await operators.load()
+    await operators.ensure_first(directory.operator_token)
+    coordinator = make_coordinator_service(base, operators, issuer)
+    stack.push_async_callback(coordinator.close)
+    _sweep(stack, coordinator)
+    argon2 = Argon2Secrets(base.clock, base.entropy)
+    stack.callback(argon2.close)
+    administration = make_administration(base, coordinator, kept, argon2)
+    upstream = _upstream(settings)
+    stack.push_async_callback(upstream.aclose)
+    readiness = Readiness(base.audit.checks() | {"changes_stored": coordinator.commitment.check})
+    sts = make_sts(base, argon2, settings, issuer)
+    return _Applications(
+        control=make_control_side(base, sts, coordinator, administration, readiness, registry),
+        gateway=make_gateway(base, upstream, settings, issuer, readiness, registry),
+    )
+
+
+def _sweep(stack: contextlib.AsyncExitStack, coordinator: Coordinator) -> None:
+    sweeping = asyncio.create_task(coordinator.sweeper.run())
+
+    async def end() -> None:
+        sweeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sweeping
+
+    stack.push_async_callback(end)
+
+
+def _upstream(settings: dict[str, Any]) -> PooledUpstreamClient:
+    total = settings["TOTAL_TIMEOUT_SECONDS"]
+    return PooledUpstreamClient(
+        EgressGuard(PrivateEgress.parse(settings["PRIVATE_EGRESS_HOSTS"])),
+        timeouts=UpstreamTimeouts(
+            connect=settings["CONNECT_TIMEOUT_SECONDS"],
+            first_byte=settings["FIRST_BYTE_TIMEOUT_SECONDS"],
+            idle=settings["IDLE_TIMEOUT_SECONDS"],
+            total=total or None,
+        ),
+        limits=PoolLimits(connections=settings["UPSTREAM_CONNECTIONS"]),
+        tls=verifying_context(settings["CA_FILE"]),
+    )
+
+
+async def _record_start(base: Foundations, settings: dict[str, Any]) -> None:
+    """Every later entry is to be read beside this one: which release ran, and with which settings."""
+    shown = {name: str(value) for name, value in sorted(settings.items())}
+    await base.audit.sequencer.append(
+        Entry(
+            format=ENTRY_FORMAT,
+            kind=Kind.SERVICE_START,
+            zone=SYSTEM_LOG,
+            at=base.clock.now_us(),
+            request=base.entropy.new_id(),
+            target="caracal",
+            detail=f"release {RELEASE}",
+            digest=hashlib.sha256(msgspec.json.encode(shown)).hexdigest(),
+        )
+    )

@@ -1,0 +1,255 @@
+"""What a deployment is made of, built from its store, its keys and its settings. Nothing runs yet."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
+from caracal.authority.graph import GraphChange, GraphLimits
+from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.revocation import AnchorKind, Revocation
+from caracal.tokens.secret import Secret
+from caracal_server.adapters.argon2_secrets import Argon2Secrets
+from caracal_server.adapters.clock import SystemClock
+from caracal_server.adapters.entropy import SystemEntropy
+from caracal_server.adapters.memory.credentials import OpenedCredentials
+from caracal_server.adapters.memory.zone_directory import MemoryZones
+from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.signing.zone_keys import ZoneSigningKeys
+from caracal_server.adapters.sql.database import Database
+from caracal_server.adapters.sql.evidence import SqlEvidenceStore
+from caracal_server.adapters.sql.graph import SqlGraphStore
+from caracal_server.adapters.sql.keys import SqlKeyStore
+from caracal_server.adapters.sql.operators import SqlOperatorStore
+from caracal_server.adapters.sql.zones import SqlZoneStore
+from caracal_server.audit.logs import LogKey
+from caracal_server.audit.service import AuditService, build_audit_service
+from caracal_server.audit.settings import AuditSettings
+from caracal_server.control.acts import ActLog
+from caracal_server.control.apply import ApplyZone
+from caracal_server.control.authentication import OperatorAuthentication
+from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
+from caracal_server.control.operators import Operators
+from caracal_server.control.settings import ControlSettings
+from caracal_server.coordinator.live_graphs import LiveGraphs
+from caracal_server.coordinator.loading import load_graph
+from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
+from caracal_server.coordinator.settings import CoordinatorSettings
+from caracal_server.ports.zones import ZoneRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    zones: SqlZoneStore
+    graph: SqlGraphStore
+    evidence: SqlEvidenceStore
+    keys: SqlKeyStore
+    operators: SqlOperatorStore
+
+    @classmethod
+    def over(cls, database: Database) -> "Stores":
+        return cls(
+            SqlZoneStore(database),
+            SqlGraphStore(database),
+            SqlEvidenceStore(database),
+            SqlKeyStore(database),
+            SqlOperatorStore(database),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Foundations:
+    """What all services stand on: time, randomness, stores, keys, and what is read from them."""
+
+    clock: SystemClock
+    entropy: SystemEntropy
+    stores: Stores
+    ring: KeyRing
+    records: tuple[ZoneRecord, ...]
+    pepper: Secret
+    zone_keys: ZoneSigningKeys
+    zones: MemoryZones
+    credentials: OpenedCredentials
+    graphs: LiveGraphs
+    audit: AuditService
+
+    @classmethod
+    async def lay(
+        cls,
+        *,
+        clock: SystemClock,
+        entropy: SystemEntropy,
+        database: Database,
+        ring: KeyRing,
+        log_origin: str,
+        settings: dict[str, Any],
+    ) -> "Foundations":
+        """Read what is stored and take it up.
+
+        Raises:
+            KeyFileError: a key is missing that something stored needs.
+            Unavailable: the store can not be read, or a credential not be opened.
+        """
+        stores = Stores.over(database)
+        records = await stores.zones.load_all()
+        zone_keys = await _zone_keys(stores, ring, clock, entropy)
+        pepper = ring.client_secret_pepper(
+            needed_by=_if(any(record.secret_hashes for record in records), "client secrets")
+        )
+        sealed = any(record.sealed_credentials for record in records)
+        credentials = OpenedCredentials(
+            ring.credential_opener(needed_by=_if(sealed, "upstream credentials"))
+        )
+        zones = MemoryZones()
+        limits = GraphLimits(
+            sessions_per_zone=settings["SESSIONS_PER_ZONE"],
+            sessions_per_application=settings["SESSIONS_PER_APPLICATION"],
+            children_per_session=settings["CHILDREN_PER_SESSION"],
+        )
+        graphs = LiveGraphs(limits)
+        for record in records:
+            credentials.install(record)
+            await load_graph(graphs, stores.graph, record.id, now=clock.now())
+            zones.install(record)
+        audit = build_audit_service(
+            stores.evidence,
+            zones,
+            _log_key(ring, needed_by=_if(bool(records), "the evidence logs")),
+            clock,
+            AuditSettings(log_origin, sweep_interval=timedelta(minutes=settings["SWEEP_MINUTES"])),
+        )
+        return cls(
+            clock, entropy, stores, ring, records, pepper, zone_keys, zones, credentials, graphs, audit
+        )  # fmt: skip
+
+    def derived_key(self, purpose: str) -> Secret:
+        """A key for one purpose, derived from the pepper: what it keys outlives no pepper."""
+        key = self.pepper.reveal().encode()
+        return Secret(hmac.new(key, purpose.encode(), hashlib.sha256).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """The use cases of Control."""
+
+    settings: ControlSettings
+    acts: ActLog
+    operators: Operators
+    authentication: OperatorAuthentication
+    apply: ApplyZone
+
+
+def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
+    settings = ControlSettings(
+        pepper=base.pepper, fingerprint_key=base.derived_key("caracal/fingerprint/1")
+    )
+    acts = ActLog(base.audit.sequencer, base.clock)
+    operators = Operators(
+        store=base.stores.operators,
+        clock=base.clock,
+        entropy=base.entropy,
+        acts=acts,
+        settings=settings,
+    )
+    return settings, acts, operators
+
+
+def make_administration(
+    base: Foundations,
+    coordinator: Coordinator,
+    kept: tuple[ControlSettings, ActLog, Operators],
+    argon2: Argon2Secrets,
+) -> Administration:
+    settings, acts, operators = kept
+    apply = ApplyZone(
+        clock=base.clock,
+        entropy=base.entropy,
+        store=base.stores.zones,
+        acts=acts,
+        secrets=ApplicationSecrets(settings, base.entropy, argon2),
+        credentials=CredentialCustody(settings, base.ring.credential_sealer()),
+        zone_keys=base.zone_keys,
+        directory=base.zones,
+        installers=(base.credentials, _NewGraphs(base.graphs), base.zones),
+        on_application_removed=_Removal(base, coordinator),
+    )
+    return Administration(settings, acts, operators, OperatorAuthentication(operators), apply)
+
+
+def make_coordinator_service(base: Foundations, operators: Operators, issuer: str) -> Coordinator:
+    settings = CoordinatorSettings(issuer)
+    return make_coordinator(
+        settings,
+        CoordinatorPorts(
+            clock=base.clock,
+            entropy=base.entropy,
+            directory=base.zones,
+            graphs=base.graphs,
+            store=base.stores.graph,
+            evidence=base.audit.sequencer,
+            keys=base.zone_keys,
+            operators=OperatorAuthentication(operators),
+            digest_keys=(base.derived_key("caracal/idempotency/1"),),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _NewGraphs:
+    """A zone that was just created begins with an empty graph."""
+
+    graphs: LiveGraphs
+
+    def install(self, record: ZoneRecord) -> None:
+        self.graphs.begin(record.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """An application that leaves a zone takes its authority with it."""
+
+    base: Foundations
+    coordinator: Coordinator
+
+    async def __call__(self, zone_id: ZoneId, application_id: ApplicationId) -> None:
+        graph = self.base.graphs.graph(zone_id)
+        if graph is None:
+            return
+        now = self.base.clock.now()
+        revocation = Revocation(AnchorKind.APPLICATION, application_id, now, "application_removed")
+        entry = Entry(
+            format=ENTRY_FORMAT,
+            kind=Kind.SESSION_END,
+            zone=zone_id,
+            at=self.base.clock.now_us(),
+            request=self.base.entropy.new_id(),
+            application=application_id,
+            target=application_id,
+            detail="the application was removed from the zone: every mandate of it is revoked",
+        )
+        change = GraphChange(revocations=(revocation,), epoch=graph.epoch)
+        await self.coordinator.commitment.take(zone_id, change, entry)
+
+
+async def _zone_keys(
+    stores: Stores, ring: KeyRing, clock: SystemClock, entropy: SystemEntropy
+) -> ZoneSigningKeys:
+    present = bool(await stores.keys.load_all())
+    seal = ring.private_key_seal(needed_by=_if(present, "the zones' signing keys"))
+    keys = ZoneSigningKeys(stores.keys, seal, clock, entropy)
+    await keys.load()
+    return keys
+
+
+def _log_key(ring: KeyRing, *, needed_by: str | None) -> LogKey:
+    private = ring.evidence_key(needed_by=needed_by)
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return LogKey(public, private.sign)
+
+
+def _if(present: bool, words: str) -> str | None:  # noqa: FBT001 (one fact and its words)
+    return words if present else None

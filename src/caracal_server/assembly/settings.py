@@ -1,0 +1,130 @@
+"""Every setting of a deployment: its variable, its default, its bounds. `docs/operations.md` lists them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+PREFIX: Final = "CARACAL_"
+
+
+class SettingInvalid(ValueError):
+    """A variable of the environment can not be used; the message names it and says what can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable of the environment.
+
+    Attributes:
+        read: from its text to its value; raises `ValueError` with what is allowed.
+    """
+
+    name: str
+    default: str
+    meaning: str
+    read: Callable[[str], Any]
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _seconds(least: float, most: float) -> Callable[[str], timedelta]:
+    def read(text: str) -> timedelta:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1
+        if not least <= value <= most:
+            raise ValueError(f"seconds from {least:g} to {most:g}")
+        return timedelta(seconds=value)
+
+    return read
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("true or false")
+    return text == "true"
+
+
+def _url(text: str) -> str:
+    if text and (not text.startswith(("http://", "https://")) or text.endswith("/")):
+        raise ValueError("an http(s) URL without a trailing slash")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    path = Path(text) if text else None
+    if path is not None and not path.is_file():
+        raise ValueError("a file that exists")
+    return path
+
+
+def _text(text: str) -> str:
+    return text
+
+
+MiB: Final = 1024 * 1024
+
+SETTINGS: Final = (
+    Setting("ISSUER", "", "public URL of the control side, the `iss` of every mandate; the address "
+            "that is listened on when empty", _url),
+    Setting("LOG_ORIGIN", "", "what the evidence logs are named after; a name made on the first start "
+            "when empty", _text),
+    Setting("PRIVATE_EGRESS_HOSTS", "", "addresses that are not public and may be called all the same: "
+            "hosts, host:port, addresses, networks, separated by commas", _text),
+    Setting("CA_FILE", "", "certificates, in PEM, that upstreams are verified with, instead of the "
+            "system's", _file),
+    Setting("TRUST_FORWARDED", "false", "whether a proxy in front is believed about the caller's address "
+            "(X-Forwarded-For, X-Forwarded-Proto)", _flag),
+    Setting("MINIMUM_REMAINING_SECONDS", "35", "a mandate that expires sooner is refused at the Gateway",
+            _seconds(0, 600)),
+    Setting("MAX_REQUEST_BYTES", str(2048 * MiB), "the largest request body that the Gateway passes on",
+            _whole(1, 1024 * 1024 * MiB)),
+    Setting("MAX_IN_FLIGHT", "1024", "calls that the Gateway carries at once", _whole(1, 100_000)),
+    Setting("CONNECT_TIMEOUT_SECONDS", "5", "for a connection to an upstream", _seconds(0.1, 300)),
+    Setting("FIRST_BYTE_TIMEOUT_SECONDS", "30", "until an upstream begins to answer",
+            _seconds(0.1, 3600)),
+    Setting("IDLE_TIMEOUT_SECONDS", "60", "without progress on a body, in either direction",
+            _seconds(0.1, 86_400)),
+    Setting("TOTAL_TIMEOUT_SECONDS", "0", "for a whole call; 0 lets a stream run", _seconds(0, 86_400)),
+    Setting("UPSTREAM_CONNECTIONS", "128", "connections to one upstream at once", _whole(1, 10_000)),
+    Setting("MAX_CLIENT_FAILURES", "60", "failed authentications of one application within a minute "
+            "before it is held off for a minute", _whole(1, 10_000)),
+    Setting("SESSIONS_PER_ZONE", "10000", "live sessions of a zone", _whole(1, 1_000_000)),
+    Setting("SESSIONS_PER_APPLICATION", "1000", "live sessions of one application",
+            _whole(1, 1_000_000)),
+    Setting("CHILDREN_PER_SESSION", "100", "live children of one session", _whole(1, 100_000)),
+    Setting("SWEEP_MINUTES", "15", "from the end of one verification of the whole evidence log to the "
+            "start of the next", _whole(1, 10_080)),
+    Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
+            _whole(1, 600)),
+    Setting("LOG_FORMAT", "text", "of the process's own log on standard error: text or json", _text),
+)  # fmt: skip
+
+
+def read_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read every setting, by its name.
+
+    Raises:
+        SettingInvalid: for the first one that can not be used.
+    """
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        try:
+            values[setting.name] = setting.read(environment.get(setting.variable, setting.default))
+        except ValueError as error:
+            raise SettingInvalid(f"{setting.variable} must be {error}") from None
+    return values
