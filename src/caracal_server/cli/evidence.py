@@ -1,0 +1,13 @@
+"""`caracal evidence`: look at the log, take it away, and verify it where nothing of ours runs."""
+
+import typer
+
+from caracal_server.cli.evidence_export import export, proof
+from caracal_server.cli.evidence_tail import tail
+from caracal_server.cli.evidence_verify import verify
+
+app = typer.Typer(help="The tamper-evident log of every decision, effect and act.")
+app.command("tail")(tail)
+app.command("export")(export)
+app.command("verify")(verify)
+app.command("proof")(proof)

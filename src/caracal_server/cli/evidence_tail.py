@@ -1,0 +1,111 @@
+"""`caracal evidence tail`: the newest entries, and those that follow."""
+
+import time
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from caracal_server.cli.entries import EntryView, entry_line, search
+from caracal_server.cli.options import (
+    DataOption,
+    JsonOption,
+    ServerOption,
+    TokenFileOption,
+    ZoneOption,
+)
+from caracal_server.cli.output import print_json, say
+from caracal_server.cli.server import Server
+from caracal_server.cli.zone_choice import choose_log
+
+POLL_SECONDS: Final = 0.5
+
+
+class _Entries(msgspec.Struct, frozen=True):
+    """What `--json` prints, oldest first."""
+
+    entries: tuple[EntryView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """One log through one set of filters."""
+
+    server: Server
+    log: str
+    filters: dict[str, str | None]
+
+    def newest(self, lines: int) -> list[EntryView]:
+        """The newest entries, oldest first."""
+        return list(islice(search(self.server, self.log, self.filters), lines))[::-1]
+
+    def after(self, index: int) -> list[EntryView]:
+        """Everything beyond an index, oldest first."""
+        found = search(self.server, self.log, self.filters)
+        return list(takewhile(lambda view: view.index > index, found))[::-1]
+
+
+def tail(
+    *,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")
+    ] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on; with --json, one document per line.")
+    ] = False,
+    zone: ZoneOption = None,
+    request: Annotated[str | None, typer.Option("--request", metavar="ID")] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID")] = None,
+    application: Annotated[str | None, typer.Option("--application", metavar="ID")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Such as exchange, call, session.end.")
+    ] = None,
+    verdict: Annotated[str | None, typer.Option("--verdict", help="allow or refuse.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Such as 2026-01-31T12:00:00Z.")
+    ] = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the newest entries, oldest first; --zone system shows what belongs to no zone."""
+    filters = {
+        "request": request,
+        "session": session,
+        "application": application,
+        "kind": kind,
+        "verdict": verdict,
+        "since": since,
+    }
+    with Server.connect(server, token_file, data, "read the evidence") as connected:
+        log = _Tail(connected, choose_log(connected, zone), filters)
+        found = log.newest(lines)
+        if json and not follow:
+            print_json(_Entries(tuple(found)))
+        elif not found and not follow:
+            say("no entries")
+        else:
+            _show(found, json=json)
+        if follow:
+            _follow(log, found, json=json)
+
+
+def _follow(log: _Tail, shown: list[EntryView], *, json: bool) -> None:
+    newest = shown or log.newest(1)
+    last = newest[-1].index if newest else -1
+    while True:
+        time.sleep(POLL_SECONDS)
+        found = log.after(last)
+        _show(found, json=json)
+        last = found[-1].index if found else last
+
+
+def _show(found: list[EntryView], *, json: bool) -> None:
+    for view in found:
+        if json:
+            print_json(view)
+        else:
+            say(entry_line(view))

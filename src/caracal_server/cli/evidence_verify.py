@@ -1,0 +1,132 @@
+"""`caracal evidence verify`: hold a bundle to its proofs, with nothing running and no network."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+
+import msgspec
+import typer
+
+from caracal.evidence.bundle import BundleReport, verify_bundle
+from caracal.evidence.bundle_lines import Contents
+from caracal.evidence.errors import BundleError, EvidenceError
+from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal_server.cli.bundle_file import bounded_lines
+from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.options import JsonOption
+from caracal_server.cli.output import Steps, print_fields, print_json, progress, say
+
+EMBEDDED: Final = (
+    "The key came with the file: this proves that nothing in the file changed since someone signed it,",
+    "and not who that was. Get the log's key from elsewhere and pass it with --log-key.",
+)
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What `--json` prints for a bundle that verifies."""
+
+    verified: bool
+    file: str
+    contents: str
+    entries: int
+    size: int
+    root: str
+    origin: str
+    key: str
+    key_source: str
+
+
+class NotVerified(msgspec.Struct, frozen=True):
+    """What `--json` prints for one that does not; `entry` and `line` where they can be named."""
+
+    verified: bool
+    file: str
+    reason: str
+    entry: int | None
+    line: int | None
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A bundle, as `caracal evidence export` writes it.")],
+    log_key: Annotated[
+        str | None,
+        typer.Option("--log-key", metavar="KEY", help="The log's key, known from elsewhere."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Verify a bundle offline; end with 1 and name the entry when it does not verify."""
+    key = None if log_key is None else _parse_key(log_key)
+    try:
+        report = _verify_file(file, key, quiet=json)
+    except BundleError as fault:
+        if json:
+            print_json(NotVerified(False, str(file), fault.reason, fault.index, fault.line))
+        raise CommandFailed(
+            ExitCode.REFUSED,
+            f"{file} does not verify: {fault}",
+            "nothing in it can be relied on; get the evidence anew from its source",
+        ) from None
+    if json:
+        print_json(_rendered(file, report))
+    else:
+        _show(file, report)
+
+
+def _parse_key(text: str) -> VerifierKey:
+    try:
+        return parse_verifier_key(text.strip())
+    except EvidenceError as fault:
+        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+
+
+def _verify_file(file: Path, key: VerifierKey | None, *, quiet: bool) -> BundleReport:
+    try:
+        with file.open("rb") as stream:
+            total = file.stat().st_size
+            with progress("verifying", total=total, quiet=quiet) as steps:
+                return verify_bundle(_counted(stream, steps), key)
+    except OSError as fault:
+        raise CommandFailed(ExitCode.USAGE, f"can not read {file}: {fault.strerror}") from None
+
+
+def _counted(stream: BinaryIO, steps: Steps) -> Iterator[bytes]:
+    for line in bounded_lines(stream):
+        steps.advance(len(line))
+        yield line
+
+
+def _rendered(file: Path, report: BundleReport) -> Verified:
+    return Verified(
+        verified=True,
+        file=str(file),
+        contents=report.contents.value,
+        entries=report.entries,
+        size=report.checkpoint.size,
+        root=b64encode(report.checkpoint.root).decode(),
+        origin=report.checkpoint.origin,
+        key=report.key.render(),
+        key_source=report.key_source,
+    )
+
+
+def _show(file: Path, report: BundleReport) -> None:
+    shown = _rendered(file, report)
+    whole = report.contents is Contents.WHOLE
+    what = "every entry of the log, none left out" if whole else "a selection, each entry proven"
+    print_fields(
+        (
+            ("file", shown.file),
+            ("contents", what),
+            ("entries", str(shown.entries)),
+            ("tree size", str(shown.size)),
+            ("root", shown.root),
+            ("origin", shown.origin),
+            ("key", shown.key),
+            ("key from", "--log-key" if shown.key_source == "given" else "the file itself"),
+        )
+    )
+    if shown.key_source == "embedded":
+        for line in EMBEDDED:
+            say(line)
+    say(f"verified: {shown.entries} entries, tree size {shown.size}, origin {shown.origin}")

@@ -1,0 +1,53 @@
+"""Which zone a command is about: the one that is named, or the only one."""
+
+from typing import Final
+
+import msgspec
+
+from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.server import Server
+
+SYSTEM_LOG: Final = "system"
+"""The log of what belongs to no zone."""
+
+_SHOWN: Final = 10
+
+
+class ZoneRow(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    revision: int
+
+
+class _Zones(msgspec.Struct, frozen=True):
+    items: tuple[ZoneRow, ...]
+
+
+def list_zones(server: Server) -> tuple[ZoneRow, ...]:
+    return server.get("/v1/zones", _Zones).items
+
+
+def choose_zone(server: Server, named: str | None) -> ZoneRow:
+    """Find the zone with that name or id, or the only zone there is.
+
+    Raises:
+        CommandFailed: there is no such zone, or none is named and there are none or several.
+    """
+    zones = list_zones(server)
+    if named is None and len(zones) == 1:
+        return zones[0]
+    known = ", ".join(sorted(zone.name for zone in zones)[:_SHOWN])
+    if named is None:
+        advice = f"name one with --zone: {known}" if zones else "make one with `caracal apply`"
+        problem = "there are several zones" if zones else "there is no zone yet"
+        raise CommandFailed(ExitCode.USAGE, problem, advice)
+    for zone in zones:
+        if named in {zone.name, zone.id}:
+            return zone
+    advice = f"there are: {known}" if zones else "make one with `caracal apply`"
+    raise CommandFailed(ExitCode.REFUSED, f"there is no zone {named!r}", advice)
+
+
+def choose_log(server: Server, named: str | None) -> str:
+    """Find the id of the log that is meant: a zone's, or the one of what belongs to no zone."""
+    return SYSTEM_LOG if named == SYSTEM_LOG else choose_zone(server, named).id
