@@ -86,6 +86,7 @@ def read_rows(stage: Stage) -> None:
         receiver_application_id=_application(agent),
         scopes=["orders:read", "orders:write", "events:read"],
         max_hops=2,
+        ttl_seconds=600,
     )["body"]["delegation_edge_id"]
     answer = call(stage, agent, "orders:read", "GET", ORDERS)
     expect(answer["status"] == 200, "the agent may read")
@@ -127,6 +128,7 @@ def delegate(stage: Stage) -> None:
         parent_edge_id=stage.delegation,
         scopes=["orders:read"],
         max_hops=1,
+        ttl_seconds=300,
     )["body"]["delegation_edge_id"]
     wider = mint(stage, reporter, "events:read")
     expect(wider["status"] == 403, "what was not handed over is refused")

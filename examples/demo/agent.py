@@ -47,7 +47,6 @@ class Agent:
             {
                 "issuer_application_id": self._application,
                 "constraints": constraints,
-                "ttl_seconds": 600,
                 **body,
             },
         )
