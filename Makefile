@@ -22,7 +22,7 @@ help:
 	@echo "make clean   remove everything that the above made"
 
 demo: $(DEMO_READY)
-	@$(BIN)/caracal demo
+	@$(BIN)/caracal demo $(if $(KEEP),--keep)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
