@@ -27,7 +27,7 @@ class BareProxy:
     async def __call__(
         self,
         scope: Message,
-        receive: Callable[[], Awaitable[Message]],
+        receive: Callable[[], Awaitable[Message]],  # noqa: ARG002 (ASGI's signature)
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         request = UpstreamRequest(

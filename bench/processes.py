@@ -44,7 +44,7 @@ def child(*arguments: str, cpu: int, environment: dict[str, str] | None = None) 
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | (environment or {}),
-        preexec_fn=lambda: pin(0, cpu),
+        preexec_fn=lambda: pin(0, cpu),  # noqa: PLW1509 (no other thread runs yet)
     )
     try:
         if process.stdout is None:
