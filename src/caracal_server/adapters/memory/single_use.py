@@ -66,10 +66,11 @@ class SingleUseInMemory:
         return mandate.issued_at <= self._started_at.replace(microsecond=0)
 
     def _forget_expired(self, now: datetime) -> None:
-        if self._old and self._old_until <= now:
+        if self._old_until <= now:
             self._old = set()
         if not self._old and self._turn_at <= now:
-            self._old, self._old_until = self._young, self._young_until
+            if now < self._young_until:
+                self._old, self._old_until = self._young, self._young_until
             self._young, self._young_until = set(), now
             self._turn_at = now + GENERATION
 

@@ -8,7 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from caracal.tokens.secret import Secret
 from caracal_server.adapters.sealing.credentials import HpkeOpener, HpkeSealer
-from caracal_server.adapters.sealing.key_files import KEY_BYTES, load_key, load_or_create_key
+from caracal_server.adapters.sealing.key_files import (
+    KEY_BYTES,
+    KeyFileError,
+    load_key,
+    load_or_create_key,
+)
 from caracal_server.adapters.sealing.private_keys import PrivateKeySeal
 from caracal_server.ports.entropy import Entropy
 
@@ -47,6 +52,8 @@ class KeyRing:
         if (self._directory / OPENING).exists():
             public = self._opening(needed_by="its public half").public_key().public_bytes_raw()
             stored = load_or_create_key(path, "control-sealing", public, needed_by=None)
+            if stored != public:
+                raise KeyFileError(f"{path}: of another key than {OPENING}")
         else:
             stored = load_key(path, "control-sealing")
         return HpkeSealer(X25519PublicKey.from_public_bytes(stored))
