@@ -4,6 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.support.postgres import postgres as postgres  # noqa: PLC0414 (a fixture, for every folder)
+
 # A busy machine is slow; slowness says nothing about a property.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
