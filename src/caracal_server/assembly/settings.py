@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from caracal_server.adapters.http.egress import PrivateEgress
+
 PREFIX: Final = "CARACAL_"
 
 
@@ -72,7 +74,15 @@ def _file(text: str) -> Path | None:
     return path
 
 
-def _text(text: str) -> str:
+def _log_format(text: str) -> str:
+    if text not in {"text", "json"}:
+        raise ValueError("text or json")
+    return text
+
+
+def _origin(text: str) -> str:
+    if any(character.isspace() or character in "+/" for character in text):
+        raise ValueError("a host, with its port where it has one")
     return text
 
 
@@ -82,9 +92,9 @@ SETTINGS: Final = (
     Setting("ISSUER", "", "public URL of the control side, the `iss` of every mandate; the address "
             "that is listened on when empty", _url),
     Setting("LOG_ORIGIN", "", "what the evidence logs are named after; a name made on the first start "
-            "when empty", _text),
+            "when empty", _origin),
     Setting("PRIVATE_EGRESS_HOSTS", "", "addresses that are not public and may be called all the same: "
-            "hosts, host:port, addresses, networks, separated by commas", _text),
+            "hosts, host:port, addresses, networks, separated by commas", PrivateEgress.parse),
     Setting("CA_FILE", "", "certificates, in PEM, that upstreams are verified with, instead of the "
             "system's", _file),
     Setting("TRUST_FORWARDED", "false", "whether a proxy in front is believed about the caller's address "
@@ -111,7 +121,7 @@ SETTINGS: Final = (
             "start of the next", _whole(1, 10_080)),
     Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
             _whole(1, 600)),
-    Setting("LOG_FORMAT", "text", "of the process's own log on standard error: text or json", _text),
+    Setting("LOG_FORMAT", "text", "of the process's own log on standard error: text or json", _log_format),
 )  # fmt: skip
 
 
