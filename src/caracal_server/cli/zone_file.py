@@ -86,7 +86,7 @@ def _read(file: Path) -> Marked:
     except YamlUnreadable as fault:
         problem = FileProblem(fault.line, "", f"column {fault.column}: {fault.message}")
     except FileUnreadable as fault:
-        problem = FileProblem(1, "", str(fault))
+        problem = FileProblem(1, "", f"the file {fault}")
     except YamlFaulty as faulty:
         raise ZoneFileInvalid(
             file,

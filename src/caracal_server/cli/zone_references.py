@@ -20,7 +20,7 @@ _SOURCES = ("env", "file")
 
 
 class FileUnreadable(Exception):
-    """A file can not be read, or is too large; the message says which and why."""
+    """A file can not be read, or is too large; the message goes on from its name."""
 
 
 def read_bounded(file: Path, limit: int) -> bytes:
@@ -33,11 +33,11 @@ def read_bounded(file: Path, limit: int) -> bytes:
         with file.open("rb") as opened:
             data = opened.read(limit + 1)
     except OSError as fault:
-        raise FileUnreadable(f"{quoted(str(file))} can not be read: {fault.strerror}") from None
+        raise FileUnreadable(f"can not be read: {fault.strerror}") from None
     except ValueError:
-        raise FileUnreadable(f"{quoted(str(file))} is not a path") from None
+        raise FileUnreadable("is not a path") from None
     if len(data) > limit:
-        raise FileUnreadable(f"{quoted(str(file))} is too large; at most {limit} bytes are read")
+        raise FileUnreadable(f"is too large; at most {limit} bytes are read")
     return data
 
 
@@ -112,7 +112,7 @@ class References:
         try:
             return read_bounded(self.directory / name, limit).decode("utf-8")
         except FileUnreadable as fault:
-            message = f"{fault}; paths are relative to the zone file"
+            message = f"{quoted(name)} {fault}; paths are relative to the zone file"
             raise _LeadsNowhere(where, message) from None
         except UnicodeDecodeError:
             raise _LeadsNowhere(where, f"{quoted(name)} is not UTF-8 text") from None

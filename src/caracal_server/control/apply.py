@@ -6,7 +6,7 @@ from typing import Protocol
 
 from caracal.authority.events import Kind
 from caracal.authority.identifiers import ApplicationId, ZoneId
-from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.tokens.secret import Secret
 from caracal_server.control.acts import Act, ActLog
@@ -17,17 +17,12 @@ from caracal_server.control.custody import (
     SecretStep,
 )
 from caracal_server.control.desired_zone import DesiredZone, desire
+from caracal_server.control.publication import Publication
 from caracal_server.control.zone_document import ZoneDocument, public_digest
 from caracal_server.control.zone_plan import SecretChanges, ZonePlan, plan_zone, policy_digest
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
-from caracal_server.ports.zones import (
-    PolicyVersion,
-    ZoneDirectory,
-    ZoneInstaller,
-    ZoneRecord,
-    ZoneStore,
-)
+from caracal_server.ports.zones import PolicyVersion, ZoneRecord
 
 
 class ZoneKeys(Protocol):
@@ -94,21 +89,17 @@ class ApplyZone:
     the record is stored leaves the zone as it was, and applying again goes on from there.
 
     Attributes:
-        installers: in order; the one behind `directory` comes last, so that a zone that is in the
-            directory is in effect everywhere.
+        on_application_removed: revokes all that an application holds.
     """
 
     clock: Clock
     entropy: Entropy
-    store: ZoneStore
+    publication: Publication
     acts: ActLog
     secrets: ApplicationSecrets
     credentials: CredentialCustody
     zone_keys: ZoneKeys
-    directory: ZoneDirectory
-    installers: tuple[ZoneInstaller, ...]
     on_application_removed: OnApplicationRemoved
-    _under_way: set[str] = field(default_factory=set, init=False, repr=False)
 
     async def plan(self, document: ZoneDocument) -> Applied:
         """Say what applying would change, and change nothing.
@@ -139,27 +130,31 @@ class ApplyZone:
             PolicyInvalid: the policy does not fit the zone; nothing changed.
             Unavailable: evidence or store can not be reached; apply again to be sure.
         """
-        if document.zone in self._under_way:
-            return Refused(
-                Reason.ZONE_CHANGED, f"the zone {document.zone} is being applied by someone else"
-            )
-        self._under_way.add(document.zone)
+        refused = self.publication.take_turn(document.zone)
+        if refused is not None:
+            return refused
         try:
-            prepared = await self._prepare(document)
-            if expected_revision not in {None, prepared.revision}:
-                return Refused(
-                    Reason.ZONE_CHANGED,
-                    f"the zone is at revision {prepared.revision}, not {expected_revision}",
-                )
-            if not prepared.plan.changes and prepared.record is not None:
-                await self._repair(prepared.record)
-                return _applied(prepared, prepared.record, {})
-            return await self._commit(prepared, act)
+            return await self._apply(document, act, expected_revision)
         finally:
-            self._under_way.discard(document.zone)
+            self.publication.end_turn(document.zone)
+
+    async def _apply(
+        self, document: ZoneDocument, act: Act, expected_revision: int | None
+    ) -> Applied | Refused:
+        prepared = await self._prepare(document)
+        if expected_revision not in {None, prepared.revision}:
+            return Refused(
+                Reason.ZONE_CHANGED,
+                f"the zone is at revision {prepared.revision}, not {expected_revision}",
+            )
+        if prepared.record is not None and not prepared.plan.changes:
+            await self.zone_keys.ensure(prepared.record.id)
+            self.publication.ensure_in_effect(prepared.record)
+            return _applied(prepared, prepared.record, {})
+        return await self._commit(prepared, act)
 
     async def _prepare(self, document: ZoneDocument) -> _Preparation:
-        record = await self.find(document.zone)
+        record = await self.publication.find(document.zone)
         desired = desire(document, record, new_id=self.entropy.new_id)
         if desired.policy is not None:
             PolicyEngine.compile(desired.policy, desired.vocabulary)
@@ -170,11 +165,6 @@ class ApplyZone:
         )
         plan = plan_zone(desired, record, differing)
         return _Preparation(document, record, desired, steps, changed, plan)
-
-    async def find(self, name: str) -> ZoneRecord | None:
-        """The zone of that name, as it is stored."""
-        records = await self.store.load_all()
-        return next((record for record in records if record.name == name), None)
 
     async def _commit(self, prepared: _Preparation, act: Act) -> Applied | Refused:
         kept = await self.secrets.make(
@@ -193,13 +183,9 @@ class ApplyZone:
         await self.zone_keys.ensure(record.id)
         for application_id in _removed(prepared):
             await self.on_application_removed(record.id, application_id)
-        try:
-            await self.store.save(record, expected_revision=prepared.revision)
-        except Unavailable:
-            if await self._was_changed(prepared):
-                return Refused(Reason.ZONE_CHANGED, "someone else has just changed the zone")
-            raise
-        self._install(record)
+        refused = await self.publication.publish(record, expected_revision=prepared.revision)
+        if refused is not None:
+            return refused
         return _applied(prepared, record, kept.to_show)
 
     def _record(self, prepared: _Preparation, kept: KeptSecrets) -> ZoneRecord:
@@ -231,21 +217,6 @@ class ApplyZone:
         if before is not None and before.digest == digest:
             return before
         return PolicyVersion(digest=digest, text=text, created_at=self.clock.now())
-
-    async def _was_changed(self, prepared: _Preparation) -> bool:
-        stored = await self.find(prepared.desired.name)
-        return stored is not None and stored.revision != prepared.revision
-
-    async def _repair(self, record: ZoneRecord) -> None:
-        """Finish what an apply that was cut off after storing had still to do."""
-        await self.zone_keys.ensure(record.id)
-        zone = self.directory.zone(record.id)
-        if zone is None or zone.revision != record.revision:
-            self._install(record)
-
-    def _install(self, record: ZoneRecord) -> None:
-        for installer in self.installers:
-            installer.install(record)
 
 
 def _ids(record: ZoneRecord) -> dict[str, ApplicationId]:

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Protocol
 
 from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
-from caracal.authority.zones import Application
 from caracal.tokens.client_secrets import (
     ENTROPY_BYTES,
     Argon2idHash,
@@ -107,13 +106,14 @@ class ApplicationSecrets:
                 case SecretStep.TAKE if secret is not None:
                     kept.hashes[application.id] = await self.brought.hash(secret)
                 case _:
-                    self._generate(application, kept)
+                    secret, kept.hashes[application.id] = self.generate()
+                    kept.to_show[application.id] = secret
         return kept
 
-    def _generate(self, application: Application, kept: KeptSecrets) -> None:
+    def generate(self) -> tuple[Secret, str]:
+        """A new secret, and the text to store for it."""
         secret = generated_secret(self.entropy.token_bytes(ENTROPY_BYTES))
-        kept.hashes[application.id] = hash_generated(secret, self.settings.pepper)
-        kept.to_show[application.id] = secret
+        return secret, hash_generated(secret, self.settings.pepper)
 
 
 @dataclass(frozen=True, slots=True)

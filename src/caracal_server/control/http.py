@@ -17,12 +17,14 @@ from caracal_server.control.document_faults import Fault, ZoneDocumentInvalid
 from caracal_server.control.gate import Admitted, Gate
 from caracal_server.control.keys import RotateKey
 from caracal_server.control.operators import Operators
+from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.views import (
     PolicyVersionList,
     StatusView,
     ZoneList,
     applied_view,
     policy_view,
+    renewed_view,
     zone_status,
     zone_summary,
     zone_view,
@@ -31,6 +33,7 @@ from caracal_server.control.zone_document import ZoneDocument
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.health import Readiness
+from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Issue, Problem, RequestRefused
 from caracal_server.web.requests import read_body, read_query
 from caracal_server.web.routes import Route, json_response
@@ -56,6 +59,7 @@ class ZoneApi:
     gate: Gate
     apply: ApplyZone
     rotate: RotateKey
+    renew: RenewSecret
     operators: Operators
     readiness: Readiness
     counts: Counts
@@ -69,6 +73,7 @@ class ZoneApi:
             Route("GET", "/v1/zones/{zone}", self.zone),
             Route("GET", "/v1/zones/{zone}/policy-versions", self.policy_versions),
             Route("POST", "/v1/zones/{zone}/keys/rotate", self.rotate_key),
+            Route("POST", "/v1/zones/{zone}/applications/{application}/secret", self.renew_secret),
         )
 
     async def put_zone(self, request: Request) -> Response:
@@ -141,6 +146,21 @@ class ZoneApi:
         record = await self.gate.zone(reference)
         await self.rotate(record.id, record.name, admitted.act)
         return json_response(zone_summary(record))
+
+    async def renew_secret(self, request: Request) -> Response:
+        """Make a new secret for an application; the answer is the only place where it is shown."""
+        reference = request.path_params["zone"]
+        target = f"{reference}/{request.path_params['application']}"
+        admitted = await self.gate.admit(
+            request, OperatorScope.WRITE, target=target, zone=reference
+        )
+        record = await self.gate.zone(reference)
+        outcome = await self.renew(record.name, request.path_params["application"], admitted.act)
+        if isinstance(outcome, Refused):
+            variant = Variant.NOT_FOUND if outcome.reason is Reason.CLIENT_UNKNOWN else None
+            problem = Problem.of(outcome, variant)
+            raise await self.gate.refuse(admitted.act, problem, target, reference)
+        return json_response(renewed_view(outcome))
 
     async def status(self, request: Request) -> Response:
         await self.gate.admit(request, OperatorScope.READ, target="status")

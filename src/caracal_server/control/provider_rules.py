@@ -85,4 +85,5 @@ def check_secret_text(secret: Secret, length: tuple[int, int], path: Path) -> It
     elif text != text.strip():
         yield Fault(path, "begins or ends with a space; remove it")
     elif any("\ud800" <= character <= "\udfff" for character in text):
-        yield Fault(path, "is not Unicode text")
+        # What an environment holds beyond UTF-8 arrives as lone surrogates.
+        yield Fault(path, "is not UTF-8 text")

@@ -1,4 +1,4 @@
-"""What the admin API answers. No view has a field for a secret but the two that show one once."""
+"""What the admin API answers. No view has a field for a secret but those that show one once."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,6 +8,7 @@ import msgspec
 from caracal.tokens.client_secrets import Argon2idHash, InvalidStoredSecret, parse_stored
 from caracal_server.control.apply import Applied
 from caracal_server.control.operators import NewOperatorToken
+from caracal_server.control.renewal import Renewed
 from caracal_server.control.zone_plan import Action
 from caracal_server.ports.operators import OperatorScope, OperatorToken
 from caracal_server.ports.zones import PolicyVersion, ZoneRecord
@@ -165,6 +166,12 @@ def applied_view(applied: Applied) -> AppliedView:
             for entry in applied.desired.applications
         ),
     )
+
+
+def renewed_view(renewed: Renewed) -> AppliedApplication:
+    """Show an application's new secret, once."""
+    application = renewed.application
+    return AppliedApplication(application.name, application.id, renewed.secret.reveal())
 
 
 def zone_summary(record: ZoneRecord) -> ZoneSummary:

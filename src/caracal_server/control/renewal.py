@@ -1,0 +1,90 @@
+"""A new secret for an application, when the one before is lost or known to others."""
+
+from dataclasses import dataclass, replace
+
+from caracal.authority.events import Kind
+from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.zones import Application
+from caracal.tokens.client_secrets import Argon2idHash, InvalidStoredSecret, parse_stored
+from caracal.tokens.secret import Secret
+from caracal_server.control.acts import Act, ActLog
+from caracal_server.control.custody import ApplicationSecrets
+from caracal_server.control.publication import Publication
+from caracal_server.ports.zones import ZoneRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """An application and its secret, to be shown once."""
+
+    application: Application
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSecret:
+    """Replaces a generated secret. The one before opens nothing from then on; sessions go on."""
+
+    publication: Publication
+    acts: ActLog
+    secrets: ApplicationSecrets
+
+    async def __call__(self, zone: str, application: str, act: Act) -> Renewed | Refused:
+        """Make a new secret.
+
+        Args:
+            zone: the zone's name.
+            application: its name or id.
+            act: on whose behalf.
+
+        Raises:
+            Unavailable: evidence or store can not be reached; try again.
+        """
+        refused = self.publication.take_turn(zone)
+        if refused is not None:
+            return refused
+        try:
+            return await self._renew(zone, application, act)
+        finally:
+            self.publication.end_turn(zone)
+
+    async def _renew(self, zone: str, reference: str, act: Act) -> Renewed | Refused:
+        record = await self.publication.find(zone)
+        if record is None:
+            return Refused(Reason.ZONE_UNKNOWN, "there is no zone of that id or name")
+        application = _find(record, reference)
+        if application is None:
+            return Refused(Reason.CLIENT_UNKNOWN, "the zone has no application of that id or name")
+        if _is_brought(record.secret_hashes.get(application.id, "")):
+            return Refused(
+                Reason.REQUEST_MALFORMED,
+                "the secret comes from the zone file; change it there and apply",
+            )
+        secret, stored = self.secrets.generate()
+        await self.acts.record(
+            Kind.ZONE_APPLY,
+            record.id,
+            act,
+            target=record.name,
+            detail=f"update application {application.name} (secret)",
+        )
+        changed = replace(
+            record,
+            revision=record.revision + 1,
+            secret_hashes={**record.secret_hashes, application.id: stored},
+        )
+        refused = await self.publication.publish(changed, expected_revision=record.revision)
+        return Renewed(application, secret) if refused is None else refused
+
+
+def _find(record: ZoneRecord, reference: str) -> Application | None:
+    return next(
+        (entry for entry in record.applications if reference in {entry.id, entry.name}), None
+    )
+
+
+def _is_brought(stored: str) -> bool:
+    try:
+        return isinstance(parse_stored(stored), Argon2idHash)
+    except InvalidStoredSecret:
+        return False
