@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from tests.authority.test_exchange import ALPHA, resource, zone
-from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
 
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
 from caracal.authority.mandates import MandateClass
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.resources import Enforcement
 from caracal.authority.scopes import NO_SCOPES, ScopeSet
+from tests.authority.test_exchange import ALPHA, resource, zone
+from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
 
 READ = Call(ORDERS, "GET", ("items", "7"))
 

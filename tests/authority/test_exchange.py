@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
 
 from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
 from caracal.authority.mandates import MandateClass
@@ -16,6 +15,7 @@ from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.resources import Enforcement, OperationTable, Resource, parse_operation
 from caracal.authority.scopes import NO_SCOPES, ScopeSet
 from caracal.authority.zones import Application, Zone
+from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
 
 POLICY = """
 @id("alpha-reads") permit (principal == Application::"Alpha", action == Action::"read", resource);
@@ -47,9 +47,7 @@ def resource(identifier: str) -> Resource:
 
 def zone(policy: str | None = POLICY) -> Zone:
     resources = {name: resource(name) for name in (ORDERS, STOCK)}
-    vocabulary = PolicyVocabulary(
-        frozenset({"Alpha", "Beta"}), {name: SCOPES for name in resources}
-    )
+    vocabulary = PolicyVocabulary(frozenset({"Alpha", "Beta"}), dict.fromkeys(resources, SCOPES))
     return Zone(
         id="zone",
         name="zone",
