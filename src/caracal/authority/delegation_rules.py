@@ -113,7 +113,7 @@ def mismatched(request: CreateDelegation, source: Session, target: Session) -> R
 def choose_parent(
     request: CreateDelegation, received: tuple[Delegation, ...]
 ) -> Delegation | Refused | None:
-    """Which of the live delegations that the source received is narrowed; `None` for a root (D9)."""
+    """Which of the live delegations that the source received is narrowed; `None` for a root (D10)."""
     if request.parent_id is not None:
         named = next((entry for entry in received if entry.id == request.parent_id), None)
         return named or Refused(

@@ -1,4 +1,4 @@
-"""Ending and pausing authority, with everything that rests on it. Rules K1 to K6."""
+"""Ending and pausing authority, with all that rests on it. Rules K1 to K6 of `docs/delegation.md`."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""How one session may change. Rules S1 to S11 are written down in `docs/delegation.md`."""
+"""How one session may change. Rules S1 to S9 are written down in `docs/delegation.md`."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -81,7 +81,7 @@ def malformed(request: StartSession) -> Refused | None:
 
 
 def unfit_parent(request: StartSession, parent: Session, now: datetime) -> Refused | None:
-    """Why this live session can not be the parent (S4, S5, S6)."""
+    """Why this live session can not be the parent (S4, S6)."""
     if parent.application_id != request.application_id:
         return Refused(
             Reason.SESSION_PARENT_FOREIGN, "the parent session belongs to another application"
