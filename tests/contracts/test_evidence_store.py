@@ -91,6 +91,17 @@ async def test_one_batch_that_comes_too_late_keeps_out_the_whole_commit(store, z
     assert await store.position(other.zone_id) == LogPosition(0, ())
 
 
+async def test_a_batch_that_would_leave_a_gap_is_refused(store, zone_id):
+    log = Log(zone_id)
+    await store.commit([log.grow(2)])
+    log.grow(3)
+
+    with pytest.raises(Unavailable):
+        await store.commit([log.grow(1)])
+
+    assert (await store.position(zone_id)).size == 2
+
+
 async def test_of_two_writers_at_the_same_position_exactly_one_succeeds(store, zone_id):
     for round_ in range(5):
         position = await store.position(zone_id)
