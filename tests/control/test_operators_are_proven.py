@@ -13,11 +13,11 @@ from caracal.authority.outcomes import Reason
 from caracal.tokens.secret import Secret
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.control.acts import Act
-from caracal_server.control.service import build_control_service
 from caracal_server.control.settings import ControlSettings
 from caracal_server.control.token_file import write_token_file
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.web.operators import OperatorIdentity
+from tests.control.wiring import build_control_service
 from tests.control.world import FINGERPRINT_KEY, PEPPER, document, opened
 
 

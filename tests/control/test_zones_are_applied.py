@@ -369,7 +369,8 @@ async def test_an_apply_that_was_cut_off_after_storing_is_finished_by_the_next(w
 async def test_a_signing_key_is_rotated_and_recorded(world):
     zone_id = (await world.applied(document()))["zone"]["id"]
     before = world.signing.active(zone_id).kid
-    assert (await world.ask("POST", "/v1/zones/shop/keys/rotate")).status_code == 200
+    rotated = await world.ask("POST", "/v1/zones/shop/keys/rotate")
+    assert rotated.json() == {"zone": {"id": zone_id, "name": "shop", "revision": 1}}
     assert world.signing.active(zone_id).kid != before
     assert (await world.entries(zone_id))[-1].kind is Kind.KEY_ROTATE
     world.log.failing = True

@@ -30,13 +30,13 @@ from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
-from caracal_server.control.service import ControlPorts, ControlService, build_control_service
 from caracal_server.control.settings import SYSTEM_LOG, ControlSettings
 from caracal_server.ports.evidence import EvidenceQuery, Receipt
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.health import Readiness
 from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge
+from tests.control.wiring import ControlPorts, ControlService, build_control_service
 
 PEPPER = Secret("a pepper that only the tests know, 1")
 FINGERPRINT_KEY = Secret("a fingerprint key of the tests, 123")

@@ -34,6 +34,8 @@ from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
 from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
 from caracal_server.control.operators import Operators
+from caracal_server.control.publication import Publication
+from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.settings import ControlSettings
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
@@ -141,6 +143,7 @@ class Administration:
     operators: Operators
     authentication: OperatorAuthentication
     apply: ApplyZone
+    renew: RenewSecret
 
 
 def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
@@ -165,19 +168,25 @@ def make_administration(
     argon2: Argon2Secrets,
 ) -> Administration:
     settings, acts, operators = kept
+    publication = Publication(
+        base.stores.zones,
+        base.zones,
+        (base.credentials, _NewGraphs(base.graphs), base.zones),
+    )
+    secrets = ApplicationSecrets(settings, base.entropy, argon2)
     apply = ApplyZone(
         clock=base.clock,
         entropy=base.entropy,
-        store=base.stores.zones,
+        publication=publication,
         acts=acts,
-        secrets=ApplicationSecrets(settings, base.entropy, argon2),
+        secrets=secrets,
         credentials=CredentialCustody(settings, base.ring.credential_sealer()),
         zone_keys=base.zone_keys,
-        directory=base.zones,
-        installers=(base.credentials, _NewGraphs(base.graphs), base.zones),
         on_application_removed=_Removal(base, coordinator),
     )
-    return Administration(settings, acts, operators, OperatorAuthentication(operators), apply)
+    renew = RenewSecret(publication, acts, secrets)
+    authentication = OperatorAuthentication(operators)
+    return Administration(settings, acts, operators, authentication, apply, renew)
 
 
 def make_coordinator_service(base: Foundations, operators: Operators, issuer: str) -> Coordinator:

@@ -1,4 +1,4 @@
-"""The parts of the Control service, put together."""
+"""Control put together as assembly does it, over ports that a test chooses."""
 
 from dataclasses import dataclass
 from pathlib import Path
