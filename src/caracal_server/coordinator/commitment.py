@@ -12,14 +12,13 @@ What fails on the way decides by what the change does to authority:
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
-from caracal.authority.delegation import Delegation
 from caracal.authority.events import Entry, Kind
 from caracal.authority.graph import GraphChange
-from caracal.authority.identifiers import DelegationId, SessionId, ZoneId
+from caracal.authority.identifiers import SessionId, ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.sessions import Session
 from caracal_server.coordinator.live_graphs import LiveGraphs
@@ -83,13 +82,10 @@ class Commitment:
         self._graphs.apply(zone_id, change)
         try:
             await self._evidence.append(entry)
-        except BaseException:
-            self._graphs.apply(zone_id, undo().change)
-            raise
-        try:
             await self._store.save(zone_id, change, receipt)
         except BaseException:
-            # It may have been stored all the same: then its end must be stored over it.
+            # It may be stored all the same, by this act or with another that touched the same rows
+            # meanwhile. So that it was taken back must be stored over it.
             back = undo()
             self._graphs.apply(zone_id, back.change)
             self._owe(zone_id, back.change, back.entry)
@@ -150,13 +146,6 @@ class Commitment:
         rows = (row for owed in self._of(zone_id) for row in owed.change.sessions)
         return next((row for row in rows if row.id == session_id), None)
 
-    def unstored_delegation(
-        self, zone_id: ZoneId, delegation_id: DelegationId
-    ) -> Delegation | None:
-        """The same for a delegation."""
-        rows = (row for owed in self._of(zone_id) for row in owed.change.delegations)
-        return next((row for row in rows if row.id == delegation_id), None)
-
     async def settle(self) -> None:
         """Record and store what waits, oldest first.
 
@@ -174,13 +163,29 @@ class Commitment:
             if owed.entry is not None:
                 await self._evidence.append(owed.entry)
                 owed.entry = None
-            await self._store.save(owed.zone_id, owed.change)
+            await self._store.save(owed.zone_id, self._still_true(owed))
         except Unavailable:
             raise
         except Exception as fault:  # noqa: BLE001 (it keeps waiting, and the others get their turn)
             _log.error("change_not_stored", error=type(fault).__name__, row=owed.row)
         else:
             self._owed.remove(owed)
+
+    def _still_true(self, owed: Owed) -> GraphChange:
+        """The change without the revocations of sessions that have resumed since.
+
+        Their rows are safe, because a stored row never gives way to one of an earlier version.
+        """
+        graph, change = self._graphs.graph(owed.zone_id), owed.change
+        since = {
+            row.id
+            for row in change.sessions
+            if graph is not None
+            and (now := graph.session(row.id)) is not None
+            and now.version > row.version
+        }
+        kept = tuple(row for row in change.revocations if row.anchor not in since)
+        return replace(change, revocations=kept)
 
     def check(self) -> str | None:
         """What keeps the Coordinator from being ready."""
