@@ -370,7 +370,7 @@ async def test_a_signing_key_is_rotated_and_recorded(world):
     zone_id = (await world.applied(document()))["zone"]["id"]
     before = world.signing.active(zone_id).kid
     rotated = await world.ask("POST", "/v1/zones/shop/keys/rotate")
-    assert rotated.json() == {"zone": {"id": zone_id, "name": "shop", "revision": 1}}
+    assert rotated.json() == {"id": zone_id, "name": "shop", "revision": 1}
     assert world.signing.active(zone_id).kid != before
     assert (await world.entries(zone_id))[-1].kind is Kind.KEY_ROTATE
     world.log.failing = True

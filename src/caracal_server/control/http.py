@@ -20,7 +20,6 @@ from caracal_server.control.operators import Operators
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.views import (
     PolicyVersionList,
-    RotatedView,
     StatusView,
     ZoneList,
     applied_view,
@@ -146,7 +145,7 @@ class ZoneApi:
         )
         record = await self.gate.zone(reference)
         await self.rotate(record.id, record.name, admitted.act)
-        return json_response(RotatedView(zone_summary(record)))
+        return json_response(zone_summary(record))
 
     async def renew_secret(self, request: Request) -> Response:
         """Make a new secret for an application; the answer is the only place where it is shown."""

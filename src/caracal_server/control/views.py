@@ -48,12 +48,6 @@ class ZoneList(msgspec.Struct, frozen=True):
     items: tuple[ZoneSummary, ...]
 
 
-class RotatedView(msgspec.Struct, frozen=True):
-    """The zone whose signing key is a new one."""
-
-    zone: ZoneSummary
-
-
 class ApplicationView(msgspec.Struct, frozen=True):
     """`secret` says where it comes from: `generated` or `brought`."""
 
