@@ -76,7 +76,14 @@ def parse_token_form(
         WireError: for the first fault, in this order: method, query, media type, size, encoding,
             repeated fields, unsupported fields, lifetime, resources, grant type, subject token, the rest.
     """
-    _check_envelope(method, query, content_type, body)
+    check_envelope(method=method, query=query, content_type=content_type)
+    if len(body) > MAX_FORM_BYTES:
+        raise WireError(
+            f"the body has {len(body)} bytes, at most {MAX_FORM_BYTES} are read",
+            code="payload_too_large",
+            reason=Reason.BODY_TOO_LARGE,
+            fault=Fault.TOO_LARGE,
+        )
     fields, resources = _read_fields(body)
     for name in _UNSUPPORTED:
         if name in fields:
@@ -107,7 +114,12 @@ def parse_token_form(
     )
 
 
-def _check_envelope(method: str, query: bytes, content_type: bytes | None, body: bytes) -> None:
+def check_envelope(*, method: str, query: bytes, content_type: bytes | None) -> None:
+    """Judge what can be told before any of the body is read.
+
+    Raises:
+        WireError: for the method, the query or the media type, in this order.
+    """
     if method != "POST":
         raise WireError(
             "send the token request with POST",
@@ -124,13 +136,6 @@ def _check_envelope(method: str, query: bytes, content_type: bytes | None, body:
             code="invalid_token",
             field="content-type",
             fault=Fault.MEDIA_TYPE,
-        )
-    if len(body) > MAX_FORM_BYTES:
-        raise WireError(
-            f"the body has {len(body)} bytes, at most {MAX_FORM_BYTES} are read",
-            code="payload_too_large",
-            reason=Reason.BODY_TOO_LARGE,
-            fault=Fault.TOO_LARGE,
         )
 
 

@@ -19,7 +19,7 @@ from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
-from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
+from caracal_server.adapters.http.egress import EgressGuard
 from caracal_server.adapters.http.pool import PoolLimits
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.database import Database, open_database
@@ -173,7 +173,7 @@ async def _applications(
     upstream = _upstream(settings)
     stack.push_async_callback(upstream.aclose)
     readiness = Readiness(base.audit.checks() | {"changes_stored": coordinator.commitment.check})
-    sts = make_sts(base, argon2, settings, issuer)
+    sts = make_sts(base, argon2, settings, issuer, registry)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
         gateway=make_gateway(base, upstream, settings, issuer, readiness, registry),
@@ -194,7 +194,7 @@ def _sweep(stack: contextlib.AsyncExitStack, coordinator: Coordinator) -> None:
 def _upstream(settings: dict[str, Any]) -> PooledUpstreamClient:
     total = settings["TOTAL_TIMEOUT_SECONDS"]
     return PooledUpstreamClient(
-        EgressGuard(PrivateEgress.parse(settings["PRIVATE_EGRESS_HOSTS"])),
+        EgressGuard(settings["PRIVATE_EGRESS_HOSTS"]),
         timeouts=UpstreamTimeouts(
             connect=settings["CONNECT_TIMEOUT_SECONDS"],
             first_byte=settings["FIRST_BYTE_TIMEOUT_SECONDS"],

@@ -18,11 +18,13 @@ from caracal_server.coordinator.service import Coordinator
 from caracal_server.gateway.enforcement import Enforcement
 from caracal_server.gateway.forwarding import Forwarding
 from caracal_server.gateway.http import GatewayApp
+from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.upstream import UpstreamClient
 from caracal_server.sts.clients import ClientAuthentication
 from caracal_server.sts.exchange import Exchange, MintForResource
 from caracal_server.sts.http import PATHS, StsApp
+from caracal_server.sts.metrics import StsMetrics
 from caracal_server.sts.settings import StsSettings
 from caracal_server.web.asgi import Application, Receive, Scope, Send
 from caracal_server.web.health import Readiness, health_routes
@@ -52,7 +54,11 @@ class ControlSide:
 
 
 def make_sts(
-    base: Foundations, argon2: Argon2Secrets, settings: dict[str, Any], issuer: str
+    base: Foundations,
+    argon2: Argon2Secrets,
+    settings: dict[str, Any],
+    issuer: str,
+    registry: CollectorRegistry,
 ) -> StsApp:
     return StsApp(
         settings=StsSettings(issuer, max_failures=settings["MAX_CLIENT_FAILURES"]),
@@ -70,6 +76,7 @@ def make_sts(
             evidence=base.audit.sequencer,
             issuer=issuer,
         ),
+        metrics=StsMetrics(registry),
     )
 
 
@@ -91,6 +98,7 @@ def make_control_side(
         gate=gate,
         apply=administration.apply,
         rotate=RotateKey(administration.acts, base.zone_keys),
+        renew=administration.renew,
         operators=administration.operators,
         readiness=readiness,
         counts=base.graphs.counts,
@@ -124,6 +132,7 @@ def make_gateway(
         max_in_flight=settings["MAX_IN_FLIGHT"],
         trust_forwarded=settings["TRUST_FORWARDED"],
     )
+    metrics = GatewayMetrics(registry)
     enforcement = Enforcement(
         settings=gateway_settings,
         clock=base.clock,
@@ -132,6 +141,7 @@ def make_gateway(
         single_use=SingleUseInMemory(started_at=base.clock.now()),
         authority=base.graphs,
         evidence=base.audit.sequencer,
+        metrics=metrics,
     )
     forwarding = Forwarding(
         clock=base.clock,
@@ -141,6 +151,7 @@ def make_gateway(
         authority=base.graphs,
         upstream=upstream,
         evidence=base.audit.sequencer,
+        metrics=metrics,
     )
     own = Edge(
         health_routes(readiness, registry), refuse=render_problem_details, entropy=base.entropy
@@ -152,4 +163,5 @@ def make_gateway(
         clock=base.clock,
         entropy=base.entropy,
         own=own,
+        metrics=metrics,
     )

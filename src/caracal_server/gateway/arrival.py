@@ -1,23 +1,31 @@
-"""A call as it arrived: what the denial order looks at before any key is touched."""
+"""A call as it arrived: what can be judged before any key is touched."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from caracal.authority.outcomes import Reason, Refused
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-MAX_BEARER_BYTES = 8192
-_SINGLE = frozenset(
+ALLOW: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+MAX_LENGTH_DIGITS: Final = 18
+
+_SINGLE: Final = frozenset(
     {b"authorization", b"content-length", b"host", b"transfer-encoding", b"x-caracal-resource"}
 )
+_METHOD: Final = re.compile(r"[A-Z][A-Z-]{0,19}")
+# TRACE would hand the injected credential back to the caller.
+_NOT_FORWARDED: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """What the headers say, each read once.
 
     Attributes:
+        resource: as named, trimmed; empty when none is.
         content_length: `None` when the body is chunked or absent; `has_body` tells which.
     """
 
@@ -28,32 +36,59 @@ class Arrival:
     has_body: bool
 
 
-def read_arrival(headers: Headers) -> Arrival | Refused:
+def read_arrival(
+    method: str, http_version: str, headers: Headers, *, max_header_bytes: int
+) -> Arrival | Refused:
     """Read what routes and frames a call (RFC 9112 section 6.3: no ambiguous framing).
 
+    The names in `headers` are in lower case.
+
     Returns:
-        `Refused` for a repeated singular header or framing that two parsers could read differently.
+        `Refused` for a method or version that is not served, headers that are too large, a repeated
+        singular header, or framing that two parsers could read differently.
     """
+    if _METHOD.fullmatch(method) is None or method in _NOT_FORWARDED:
+        return Refused(Reason.METHOD_UNSUPPORTED, f"{method[:20]} is not passed on")
+    if http_version == "1.0":
+        # Its responses can not be chunked, so one of unknown length could not be told from a cut one.
+        return Refused(Reason.FRAMING_INVALID, "send HTTP/1.1: HTTP/1.0 is not passed on")
     found: dict[bytes, bytes] = {}
+    size = 0
+    names_client = False
     for name, value in headers:
+        size += len(name) + len(value) + 4
         if name in _SINGLE:
             if name in found:
                 return Refused(
                     Reason.HEADER_DUPLICATE, f"the header {name.decode()} may stand only once"
                 )
             found[name] = value
+        elif name == b"x-caracal-client-id":
+            names_client = True
+    if size > max_header_bytes:
+        return Refused(
+            Reason.HEADERS_TOO_LARGE,
+            f"the headers have {size} bytes, at most {max_header_bytes} pass",
+        )
     framing = _framing(found)
     if isinstance(framing, Refused):
         return framing
     content_length, has_body = framing
-    resource = found.get(b"x-caracal-resource", b"").strip()
     return Arrival(
-        bearer=_bearer(found.get(b"authorization")),
-        resource=resource.decode("latin-1"),
-        names_client=any(name == b"x-caracal-client-id" for name, _ in headers),
-        content_length=content_length,
-        has_body=has_body,
+        _bearer(found.get(b"authorization")),
+        found.get(b"x-caracal-resource", b"").strip().decode("latin-1"),
+        names_client,
+        content_length,
+        has_body,
     )
+
+
+def first(headers: Headers, wanted: bytes) -> bytes | None:
+    """The value of the first header of that name."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
 
 
 def _framing(found: dict[bytes, bytes]) -> tuple[int | None, bool] | Refused:
@@ -67,9 +102,10 @@ def _framing(found: dict[bytes, bytes]) -> tuple[int | None, bool] | Refused:
         return None, True
     if length is None:
         return None, False
-    if not length.isdigit() or len(length) > 18:  # noqa: PLR2004 (more digits than any body)
+    if not length.isdigit() or len(length) > MAX_LENGTH_DIGITS:
         return Refused(Reason.FRAMING_INVALID, "Content-Length must be a decimal number")
-    return int(length), int(length) > 0
+    announced = int(length)
+    return announced, announced > 0
 
 
 def _bearer(authorization: bytes | None) -> bytes | None:

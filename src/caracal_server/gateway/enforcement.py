@@ -1,24 +1,33 @@
 """May this call pass? The checks, in their order; the first that fails is the answer.
 
-Order: framing, bearer, remaining life, routing headers, path, signature and claims, single use,
-revocation, then the decision (operation, scopes, liveness, policy). A call that passes is recorded,
-durably, before anything is sent upstream.
+Order: bearer, its shape, routing headers, path, zone, signature and claims, remaining life, single use,
+revocation, then the decision (liveness, resource, operation, scopes, policy). A call that passes is
+recorded, durably, before anything is sent upstream.
+
+Until a call has spent its mandate nobody is known to stand behind it, or somebody stands behind it a
+second time: such refusals are recorded within bounds, and never make anybody wait for the disk.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+import msgspec
 
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
-from caracal.authority.identifiers import ZoneId
+from caracal.authority.events import Entry
 from caracal.authority.mandates import Mandate, MandateClass
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.zones import Zone
 from caracal.tokens.jws import RawToken
 from caracal.tokens.mandates import unverified_routing, verify_mandate
 from caracal.tokens.refusal import TokenRefused
 from caracal.wire.errors import WireError
 from caracal.wire.paths import CallTarget, parse_target
-from caracal_server.gateway.arrival import MAX_BEARER_BYTES, Arrival, Headers, read_arrival
+from caracal_server.gateway import entries
+from caracal_server.gateway.arrival import Arrival, Headers
+from caracal_server.gateway.metrics import GatewayMetrics
+from caracal_server.gateway.passages import refused_by
+from caracal_server.gateway.results import Results
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
@@ -26,10 +35,12 @@ from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority
 from caracal_server.ports.single_use import Claim, SingleUse
 from caracal_server.ports.zones import ZoneDirectory
+from caracal_server.web.refusals import UnprovenRefusals
+
+_GATEWAY_ONLY: Final = frozenset({MandateClass.GATEWAY})
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingCall:
+class IncomingCall(msgspec.Struct, frozen=True):
     """A call before anything about it is believed."""
 
     method: str
@@ -37,25 +48,32 @@ class IncomingCall:
     query: bytes
     headers: Headers
     request_id: str
+    arrival: Arrival
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """A call that may go upstream, and whose decision is on record."""
+class Admission(msgspec.Struct, frozen=True):
+    """A call that may go upstream, and the `entry` that has it on record."""
 
     admitted: AdmittedCall
-    arrival: Arrival
+    target: CallTarget
+    entry: Entry
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    """A call whose mandate is proven and whose path is safe."""
+
+    zone: Zone
+    mandate: Mandate
     target: CallTarget
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """How far a refused call had proven itself, for its entry."""
+class _Stopped(msgspec.Struct, frozen=True):
+    """A call that came no further, and what had been proven by then."""
 
-    zone_id: ZoneId | None = None
+    refused: Refused
+    zone: Zone | None = None
     mandate: Mandate | None = None
-    resource: str = ""
-    operation: str = ""
+    target: CallTarget | None = None
 
 
 class Enforcement:
@@ -67,8 +85,10 @@ class Enforcement:
         "_directory",
         "_evidence",
         "_keys",
+        "_results",
         "_settings",
         "_single_use",
+        "_unproven",
     )
 
     def __init__(
@@ -81,6 +101,7 @@ class Enforcement:
         single_use: SingleUse,
         authority: LiveAuthority,
         evidence: EvidenceLog,
+        metrics: GatewayMetrics,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -89,6 +110,8 @@ class Enforcement:
         self._single_use = single_use
         self._authority = authority
         self._evidence = evidence
+        self._results = Results(clock, evidence, metrics)
+        self._unproven = UnprovenRefusals(evidence, clock, metrics.unrecorded)
 
     async def admit(self, incoming: IncomingCall) -> Admission | Refused:
         """Decide and record.
@@ -98,52 +121,58 @@ class Enforcement:
                 call must not go upstream.
         """
         now = self._clock.now()
-        arrival = read_arrival(incoming.headers)
-        if isinstance(arrival, Refused):
-            return await self._refuse(incoming, _Known(), arrival)
-        opened = self._open(incoming, arrival, now=now)
-        if isinstance(opened, tuple):
-            return await self._refuse(incoming, opened[0], opened[1])
-        mandate, target = opened.mandate, opened.target
-        known = _Known(mandate.zone_id, mandate, arrival.resource, _describe(incoming, target))
+        opened = self._open(incoming, now=now)
+        if isinstance(opened, _Stopped):
+            return self._turn_away(incoming, opened)
+        zone, mandate, target = opened.zone, opened.mandate, opened.target
         claim = await self._single_use.claim(mandate, now=now)
         if claim is not Claim.FIRST:
-            return await self._refuse(incoming, known, _claimed(claim))
-        revocation = self._authority.revocation(mandate)
-        if revocation is not None:
-            ended = f"the {revocation.kind} {revocation.anchor} has ended: {revocation.reason}"
-            return await self._refuse(incoming, known, Refused(Reason.MANDATE_REVOKED, ended))
-        outcome = self._decide(mandate, arrival, incoming, target, now=now)
+            return self._turn_away(incoming, _Stopped(_claimed(claim), zone, mandate, target))
+        outcome = self._decide(incoming, opened, now=now)
         if isinstance(outcome, Refused):
-            return await self._refuse(incoming, known, outcome)
-        await self._evidence.append(self._allowed(incoming, outcome))
-        return Admission(outcome, arrival, target)
+            await self._evidence.append(
+                entries.refused(
+                    incoming.request_id,
+                    zone,
+                    mandate,
+                    incoming.arrival.resource,
+                    _operation(incoming, target),
+                    outcome,
+                    at=self._clock.now_us(),
+                )
+            )
+            return outcome
+        entry = entries.allowed(incoming.request_id, zone, outcome, at=self._clock.now_us())
+        await self._record(entry)
+        return Admission(outcome, target, entry)
 
-    def _open(
-        self, incoming: IncomingCall, arrival: Arrival, *, now: datetime
-    ) -> "_Opened | tuple[_Known, Refused]":
+    async def _record(self, entry: Entry) -> None:
+        try:
+            await self._evidence.append(entry)
+        except BaseException as fault:
+            # It may be on record all the same: then its result says that nothing was sent.
+            self._results.record(entry, Refused(_reason(fault), "nothing was sent"))
+            raise
+
+    def _open(self, incoming: IncomingCall, *, now: datetime) -> _Opened | _Stopped:
         """From bytes to a proven mandate and a safe path, or how far it came and why not."""
+        arrival = incoming.arrival
         bearer = arrival.bearer
         if bearer is None:
-            return _Known(), Refused(Reason.MANDATE_MISSING, "send Authorization: Bearer <mandate>")
-        if len(bearer) > MAX_BEARER_BYTES:
-            return _Known(), Refused(
-                Reason.MANDATE_TOO_LARGE, f"a bearer token has at most {MAX_BEARER_BYTES} bytes"
-            )
+            return _Stopped(Refused(Reason.MANDATE_MISSING, "send Authorization: Bearer <mandate>"))
+        zone: Zone | None = None
+        target: CallTarget | None = None
         raw = RawToken(bearer)
         try:
             zone_id = unverified_routing(raw).zone_id
-        except TokenRefused as error:
-            return _Known(resource=arrival.resource), Refused(error.reason, error.detail)
-        known = _Known(zone_id, None, arrival.resource, incoming.method)
-        routing = _routing(arrival)
-        if routing is not None:
-            return known, routing
-        try:
+            zone = self._directory.zone(zone_id)
+            routing = _routing(arrival)
+            if routing is not None:
+                return _Stopped(routing, zone)
             target = parse_target(incoming.raw_path, incoming.query)
             keys = self._keys.key_set(zone_id)
-            if keys is None:
-                return known, Refused(Reason.MANDATE_ZONE, "no such zone here")
+            if zone is None or keys is None:
+                return _Stopped(Refused(Reason.MANDATE_ZONE, "no such zone here"), zone)
             mandate = verify_mandate(
                 raw,
                 keys=keys,
@@ -154,102 +183,43 @@ class Enforcement:
                 now=now,
             ).mandate
         except WireError as error:
-            return known, Refused(error.reason, error.description)
+            return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:
-            return known, Refused(error.reason, error.detail)
+            return _Stopped(Refused(error.reason, error.detail), zone, None, target)
         if mandate.expires_at - now < self._settings.minimum_remaining:
-            return _Known(zone_id, mandate, arrival.resource), Refused(
-                Reason.MANDATE_EXPIRING,
-                f"it expires within {self._settings.minimum_remaining.total_seconds():.0f} s: "
-                "mint one for each call",
-            )
-        return _Opened(mandate, target)
+            seconds = self._settings.minimum_remaining.total_seconds()
+            expiring = f"it expires within {seconds:.0f} s: mint one for each call"
+            return _Stopped(Refused(Reason.MANDATE_EXPIRING, expiring), zone, mandate, target)
+        return _Opened(zone, mandate, target)
 
     def _decide(
-        self,
-        mandate: Mandate,
-        arrival: Arrival,
-        incoming: IncomingCall,
-        target: CallTarget,
-        *,
-        now: datetime,
+        self, incoming: IncomingCall, opened: _Opened, *, now: datetime
     ) -> AdmittedCall | Refused:
-        zone = self._directory.zone(mandate.zone_id)
-        if zone is None or mandate.session_id is None:
-            return Refused(Reason.SESSION_NOT_LIVE, "the mandate names no live session")
+        mandate = opened.mandate
+        revocation = self._authority.revocation(mandate)
+        if revocation is not None:
+            return refused_by(revocation)
+        if mandate.session_id is None:
+            return Refused(Reason.SESSION_NOT_LIVE, "the mandate names no session")
         session = self._authority.session(mandate.zone_id, mandate.session_id)
-        call = Call(arrival.resource, incoming.method, target.segments)
-        return decide_admission(zone, mandate, session, call, now=now)
+        call = Call(incoming.arrival.resource, incoming.method, opened.target.segments)
+        return decide_admission(opened.zone, mandate, session, call, now=now)
 
-    async def _refuse(self, incoming: IncomingCall, known: _Known, refused: Refused) -> Refused:
-        """Record a refusal in the zone it belongs to; without a zone there is no log to write to."""
-        if known.zone_id is None or self._directory.zone(known.zone_id) is None:
-            return refused
-        entry = self._refused(incoming, known.zone_id, known, refused)
-        if known.mandate is None:
-            # Nobody is proven yet, so nobody may make the call wait for the disk.
-            self._evidence.enqueue(entry)
-        else:
-            await self._evidence.append(entry)
-        return refused
-
-    def _allowed(self, incoming: IncomingCall, admitted: AdmittedCall) -> Entry:
-        mandate = admitted.mandate
-        zone = self._directory.zone(mandate.zone_id)
-        application = None if zone is None else zone.applications.get(mandate.application_id)
-        operation = admitted.operation
-        return Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.CALL,
-            zone=mandate.zone_id,
-            at=self._clock.now_us(),
-            request=incoming.request_id,
-            verdict=Verdict.ALLOW,
-            application=mandate.application_id,
-            application_name="" if application is None else application.name,
-            subject=mandate.subject,
-            session=mandate.session_id or "",
-            delegations=mandate.delegation_path,
-            resource=admitted.resource.identifier,
-            operation=f"{admitted.call.method} {admitted.call.path}"[:1024],
-            scopes=operation.scope if operation is not None else mandate.scopes.render(),
-            mandate=mandate.id,
-            policy="" if zone is None or zone.policy is None else zone.policy.digest,
-            policies=admitted.policies,
-        )
-
-    def _refused(
-        self, incoming: IncomingCall, zone_id: ZoneId, known: _Known, refused: Refused
-    ) -> Entry:
-        mandate = known.mandate
-        return Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.CALL,
-            zone=zone_id,
-            at=self._clock.now_us(),
-            request=incoming.request_id,
-            verdict=Verdict.REFUSE,
-            reason=refused.reason,
-            detail=refused.detail,
-            application="" if mandate is None else mandate.application_id,
-            subject="" if mandate is None else mandate.subject,
-            session="" if mandate is None else mandate.session_id or "",
-            delegations=() if mandate is None else mandate.delegation_path,
-            resource=known.resource[:512],
-            operation=known.operation[:1024],
-            scopes="" if mandate is None else mandate.scopes.render(),
-            mandate="" if mandate is None else mandate.id,
-            policies=refused.policies,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    mandate: Mandate
-    target: CallTarget
-
-
-_GATEWAY_ONLY = frozenset({MandateClass.GATEWAY})
+    def _turn_away(self, incoming: IncomingCall, stopped: _Stopped) -> Refused:
+        """Record a refusal in the zone it claims; without a zone there is no log to write to."""
+        if stopped.zone is not None:
+            self._unproven.record(
+                entries.refused(
+                    incoming.request_id,
+                    stopped.zone,
+                    stopped.mandate,
+                    incoming.arrival.resource,
+                    _operation(incoming, stopped.target),
+                    stopped.refused,
+                    at=self._clock.now_us(),
+                )
+            )
+        return stopped.refused
 
 
 def _routing(arrival: Arrival) -> Refused | None:
@@ -271,5 +241,13 @@ def _claimed(claim: Claim) -> Refused:
     )
 
 
-def _describe(incoming: IncomingCall, target: CallTarget) -> str:
+def _reason(fault: BaseException) -> Reason:
+    if isinstance(fault, Unavailable):
+        return fault.reason
+    return Reason.INTERNAL if isinstance(fault, Exception) else Reason.DRAINING
+
+
+def _operation(incoming: IncomingCall, target: CallTarget | None) -> str:
+    if target is None:
+        return incoming.method
     return f"{incoming.method} /{'/'.join(target.segments)}"

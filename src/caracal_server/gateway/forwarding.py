@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from typing import Final
 
 from caracal.authority.admission import AdmittedCall
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.zones import CredentialKind, Provider
-from caracal.wire.headers import forwardable_request_headers
+from caracal.tokens.refusal import TokenRefused
+from caracal.wire.headers import Headers, forwardable_request_headers
+from caracal.wire.upstream_url import UpstreamUrl
 from caracal_server.gateway.enforcement import Admission, IncomingCall
-from caracal_server.gateway.placement import Placement, place
-from caracal_server.gateway.streams import Streams
+from caracal_server.gateway.metrics import GatewayMetrics
+from caracal_server.gateway.passages import CallFailed, Passage, Passages
+from caracal_server.gateway.placement import Placement, place, without_parameters
+from caracal_server.gateway.results import Results
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.keys import Credentials
@@ -22,23 +25,8 @@ from caracal_server.ports.upstream import (
     UpstreamErrorKind,
     UpstreamRequest,
     UpstreamResponse,
-    UpstreamUrl,
 )
 from caracal_server.ports.zones import ZoneDirectory
-
-Headers = tuple[tuple[bytes, bytes], ...]
-
-
-@dataclass(slots=True)
-class CallResult:
-    """What became of a call, filled in while it runs."""
-
-    status: int = 0
-    reason: str = ""
-    detail: str = ""
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    body_read: bool = False
 
 
 class Forwarding:
@@ -54,16 +42,37 @@ class Forwarding:
         authority: LiveAuthority,
         upstream: UpstreamClient,
         evidence: EvidenceLog,
+        metrics: GatewayMetrics,
     ) -> None:
         self._clock = clock
         self._directory = directory
         self._credentials = credentials
         self._mandates = mandates
-        self._authority = authority
         self._upstream = upstream
-        self._evidence = evidence
+        self._metrics = metrics
+        self._results = Results(clock, evidence, metrics)
         self._urls: dict[str, UpstreamUrl] = {}
-        self.streams = Streams(authority)
+        self.passages = Passages(authority)
+
+    def open(self, admission: Admission, task: asyncio.Task[object], started: float) -> Passage:
+        """Begin to carry an admitted call; `close` it whatever happens."""
+        passage = Passage(admission.admitted.mandate, admission.entry, task, started)
+        self.passages.open(passage)
+        return passage
+
+    def close(self, passage: Passage, *, sent_bytes: int) -> None:
+        """The call is over: record what became of it."""
+        self.passages.close(passage)
+        failure = passage.failure
+        self._metrics.count(None if failure is None else failure.reason)
+        self._results.record(
+            passage.entry,
+            failure,
+            status=passage.status,
+            received_bytes=passage.received_bytes,
+            sent_bytes=sent_bytes,
+            seconds=self._clock.monotonic() - passage.started,
+        )
 
     async def send(
         self,
@@ -71,94 +80,66 @@ class Forwarding:
         admission: Admission,
         added: Headers,
         body: AsyncIterator[bytes] | None,
-    ) -> UpstreamResponse | Refused:
-        """Send an admitted call; return as soon as the upstream's response has begun."""
-        admitted = admission.admitted
+    ) -> UpstreamResponse:
+        """Send an admitted call; return as soon as the upstream's response has begun.
+
+        Raises:
+            CallFailed: the authority ended, or nothing can be sent.
+            UpstreamError: no response came.
+            Unavailable: something the credential needs can not be reached.
+        """
+        admitted, target = admission.admitted, admission.target
         url = self._url(admitted.resource.upstream_url)
-        placement = await self._place(admitted, admission.target.query, url)
-        if isinstance(placement, Refused):
-            return placement
+        placement = await self._place(admitted, target.query, url)
+        # The admission waited for the disk, and the credential perhaps for a peer.
+        self._require_authority(admitted)
         request = UpstreamRequest(
             method=incoming.method,
             url=url,
-            target=_target(url, admission.target.path_raw, placement.query),
+            target=_target(url, target.path_raw, placement.query),
             headers=(
                 *forwardable_request_headers(incoming.headers, without=placement.replaces),
                 *added,
                 *placement.headers,
             ),
             body=body,
-            content_length=admission.arrival.content_length if body is not None else None,
+            content_length=incoming.arrival.content_length if body is not None else None,
         )
         try:
-            return await self._upstream.send(request)
-        except UpstreamError as error:
-            return refusal_of(error)
+            response = await self._upstream.send(request)
         except ValueError as error:
-            return Refused(Reason.REQUEST_MALFORMED, str(error))
+            raise CallFailed(Refused(Reason.REQUEST_MALFORMED, str(error))) from None
+        try:
+            self._require_authority(admitted)
+        except CallFailed:
+            await response.aclose()
+            raise
+        return response
 
     async def relay(
         self,
-        admitted: AdmittedCall,
+        passage: Passage,
         response: UpstreamResponse,
-        result: CallResult,
         write: Callable[[bytes], Awaitable[None]],
-    ) -> bool:
-        """Pass the body on, chunk by chunk; return whether it came whole.
-
-        Before each chunk the mandate is held against the revocations.
-        """
-        stream = self.streams.open(admitted.mandate, _current_task())
-        try:
-            async for chunk in response.body():
-                stream.cut_by = stream.cut_by or self._authority.revocation(admitted.mandate)
-                if stream.cut_by is not None:
-                    break
-                result.received_bytes += len(chunk)
-                await write(chunk)
-            else:
-                return True
-        except UpstreamError as error:
-            refused = refusal_of(error)
-            result.reason, result.detail = refused.reason, refused.detail
-            return False
-        except asyncio.CancelledError:
-            if stream.cut_by is None:
-                result.reason = Reason.CLIENT_GONE
-                raise
-            # The cancellation was ours and has done its work.
-            stream.task.uncancel()
-        finally:
-            self.streams.close(stream)
-            await response.aclose()
-        result.reason, result.detail = Reason.MANDATE_REVOKED, stream.cut_by.reason
-        return False
-
-    def record(
-        self, incoming: IncomingCall, admitted: AdmittedCall, result: CallResult, started: float
     ) -> None:
-        """Record what became of the call; it is history by now, so nobody waits for it."""
-        mandate = admitted.mandate
-        self._evidence.enqueue(
-            Entry(
-                format=ENTRY_FORMAT,
-                kind=Kind.CALL_RESULT,
-                zone=mandate.zone_id,
-                at=self._clock.now_us(),
-                request=incoming.request_id,
-                reason=result.reason,
-                detail=result.detail,
-                application=mandate.application_id,
-                session=mandate.session_id or "",
-                resource=admitted.resource.identifier,
-                mandate=mandate.id,
-                answers=incoming.request_id,
-                status=result.status,
-                received_bytes=result.received_bytes,
-                sent_bytes=result.sent_bytes,
-                duration_us=int((self._clock.monotonic() - started) * 1_000_000),
-            )
-        )
+        """Pass the body on, chunk by chunk, each held against the revocations.
+
+        Raises:
+            CallFailed: the authority ended.
+            UpstreamError: the body did not come whole.
+        """
+        revoked, mandate = self.passages.revoked, passage.mandate
+        async for chunk in response.body():
+            refused = revoked(mandate)
+            if refused is not None:
+                raise CallFailed(refused)
+            passage.received_bytes += len(chunk)
+            await write(chunk)
+
+    def _require_authority(self, admitted: AdmittedCall) -> None:
+        refused = self.passages.revoked(admitted.mandate)
+        if refused is not None:
+            raise CallFailed(refused)
 
     def _url(self, text: str) -> UpstreamUrl:
         url = self._urls.get(text)
@@ -166,34 +147,43 @@ class Forwarding:
             url = self._urls[text] = UpstreamUrl.parse(text)
         return url
 
-    async def _place(
-        self, admitted: AdmittedCall, query: bytes, url: UpstreamUrl
-    ) -> Placement | Refused:
-        zone = self._directory.zone(admitted.mandate.zone_id)
+    async def _place(self, admitted: AdmittedCall, query: bytes, url: UpstreamUrl) -> Placement:
         provider_id = admitted.resource.provider_id
-        provider = None if zone is None or provider_id is None else zone.providers.get(provider_id)
+        if provider_id is None:
+            return Placement((), frozenset(), query)
+        zone_id = admitted.mandate.zone_id
+        zone = self._directory.zone(zone_id)
+        provider = None if zone is None else zone.providers.get(provider_id)
         if provider is None:
-            if provider_id is not None:
-                return Refused(Reason.CREDENTIAL_UNAVAILABLE, "the resource's provider is gone")
-            return place(None, None, mandate=None, query=query)
-        if provider.allowed_hosts and url.host not in provider.allowed_hosts:
-            return Refused(
-                Reason.CREDENTIAL_HOST_REFUSED,
-                f"the credential of {provider.name} may not be sent to {url.host}",
+            raise CallFailed(
+                Refused(Reason.CREDENTIAL_UNAVAILABLE, "the resource's provider is gone")
             )
-        credential = self._credentials.credential(admitted.mandate.zone_id, provider.id)
+        if provider.allowed_hosts and url.host not in provider.allowed_hosts:
+            raise CallFailed(
+                Refused(
+                    Reason.CREDENTIAL_HOST_REFUSED,
+                    f"the credential of {provider.name} may not be sent to {url.host}",
+                )
+            )
+        credential = self._credentials.credential(zone_id, provider_id)
         mandate = await self._resource_mandate(provider, admitted)
-        return place(provider, credential, mandate=mandate, query=query)
+        placement = place(provider, credential, mandate=mandate, query=query)
+        if isinstance(placement, Refused):
+            raise CallFailed(placement)
+        return placement
 
     async def _resource_mandate(self, provider: Provider, admitted: AdmittedCall) -> str | None:
         if provider.kind is not CredentialKind.CARACAL_MANDATE and not provider.forward_identity:
             return None
-        return await self._mandates.mint_for_resource(
-            admitted.mandate, admitted.resource.identifier, now=self._clock.now()
-        )
+        try:
+            return await self._mandates.mint_for_resource(
+                admitted.mandate, admitted.resource.identifier, now=self._clock.now()
+            )
+        except TokenRefused as error:
+            raise CallFailed(Refused(Reason.CREDENTIAL_UNAVAILABLE, error.detail)) from None
 
 
-_REASONS = {
+_REASONS: Final = {
     UpstreamErrorKind.REFUSED_BY_EGRESS: Reason.EGRESS_REFUSED,
     UpstreamErrorKind.UNRESOLVABLE: Reason.UPSTREAM_UNREACHABLE,
     UpstreamErrorKind.CONNECT_FAILED: Reason.UPSTREAM_UNREACHABLE,
@@ -214,12 +204,12 @@ def refusal_of(error: UpstreamError) -> Refused:
 
 
 def _target(url: UpstreamUrl, path: bytes, query: bytes) -> bytes:
-    base = url.path.rstrip("/").encode()
-    return base + path + (b"?" + query if query else b"")
-
-
-def _current_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a call is relayed inside a task")
-    return task
+    """The upstream's own path before the caller's; the upstream's own parameters win."""
+    base = url.path.encode()
+    if base != b"/":
+        path = base if path == b"/" else base.rstrip(b"/") + path
+    if url.query:
+        own = url.query.encode()
+        kept = without_parameters(query, own)
+        query = b"&".join(part for part in (kept, own) if part)
+    return path + b"?" + query if query else path

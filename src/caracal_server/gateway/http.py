@@ -1,31 +1,42 @@
 """The Gateway's edge: a raw ASGI application, because every call of every agent passes here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
 
-from caracal.authority.outcomes import Reason, Refused, Unavailable
-from caracal.wire.headers import returnable_response_headers, traceparent_or
+from caracal.authority.outcomes import Reason, Refused
+from caracal.wire.headers import Headers, returnable_response_headers, traceparent_or
+from caracal_server.gateway.arrival import ALLOW, Arrival, first, read_arrival
+from caracal_server.gateway.caller import Body, Watch, too_large
 from caracal_server.gateway.enforcement import Admission, Enforcement, IncomingCall
-from caracal_server.gateway.forwarding import CallResult, Forwarding
+from caracal_server.gateway.forwarding import Forwarding, refusal_of
+from caracal_server.gateway.metrics import GatewayMetrics
+from caracal_server.gateway.passages import CallFailed, Passage
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
-from caracal_server.ports.upstream import UpstreamResponse
-from caracal_server.web.asgi import Receive, Scope, Send, send_reply
+from caracal_server.ports.upstream import UpstreamError, UpstreamResponse
+from caracal_server.web.asgi import Header, Receive, Scope, Send, send_reply
 from caracal_server.web.problems import Problem, problem_of, render_oauth
 from caracal_server.web.requests import request_id
 
-_OWN_PATHS = frozenset({"/health", "/ready", "/metrics"})
-_WATCH_ABOVE_BYTES = 64 * 1024
-
-
-class BodyTooLarge(Exception):
-    """The caller's body passed the limit while it streamed."""
-
-
-class CallerGone(Exception):
-    """The caller went away before its body was whole."""
+_OWN_PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
+_BODILESS: Final = frozenset({204, 304})
+_ALLOW_HEADERS: Final = ((b"allow", ALLOW),)
+_BEHIND: Final = frozenset(
+    {
+        Reason.CREDENTIAL_HOST_REFUSED,
+        Reason.CREDENTIAL_UNAVAILABLE,
+        Reason.EGRESS_REFUSED,
+        Reason.UPSTREAM_CLOSED_EARLY,
+        Reason.UPSTREAM_PROTOCOL,
+        Reason.UPSTREAM_TIMEOUT,
+        Reason.UPSTREAM_UNREACHABLE,
+    }
+)
+"""What lies behind the Gateway: its addresses and names are for the evidence, not for the caller."""
 
 
 @dataclass(slots=True)
@@ -38,8 +49,12 @@ class GatewayApp:
     clock: Clock
     entropy: Entropy
     own: Callable[[Scope, Receive, Send], Awaitable[None]]
+    metrics: GatewayMetrics
     in_flight: int = field(default=0, init=False)
     draining: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics.in_flight.set_function(lambda: self.in_flight)
 
     def begin_draining(self) -> None:
         """Take no more calls; those under way go on."""
@@ -49,201 +64,192 @@ class GatewayApp:
         if scope["type"] != "http":
             return
         headers = scope["headers"]
-        if scope["path"] in _OWN_PATHS and not any(
-            name == b"x-caracal-resource" for name, _ in headers
-        ):
+        if scope["path"] in _OWN_PATHS and first(headers, b"x-caracal-resource") is None:
             await self.own(scope, receive, send)
             return
-        incoming = IncomingCall(
-            method=scope["method"],
-            raw_path=scope["raw_path"],
-            query=scope["query_string"],
-            headers=headers,
-            request_id=request_id(headers, self.entropy),
-        )
-        busy = self._busy(headers)
-        if busy is not None:
-            await self._answer(send, incoming, busy)
+        started = self.clock.monotonic()
+        identity = request_id(headers, self.entropy)
+        arrival = self._arrive(scope, headers)
+        if isinstance(arrival, Refused):
+            await self._refuse(send, identity, arrival)
             return
+        incoming = IncomingCall(
+            scope["method"],
+            scope["raw_path"],
+            scope["query_string"],
+            headers,
+            identity,
+            arrival,
+        )
         self.in_flight += 1
         try:
-            await self._serve(scope, incoming, receive, send)
+            await self._serve(scope, incoming, started, receive, send)
         finally:
             self.in_flight -= 1
 
-    def _busy(self, headers: list[tuple[bytes, bytes]]) -> Refused | None:
+    def _arrive(self, scope: Scope, headers: list[Header]) -> Arrival | Refused:
         if self.draining:
             return Refused(Reason.DRAINING, "this Gateway is shutting down")
         if self.in_flight >= self.settings.max_in_flight:
             return Refused(Reason.OVERLOADED, "too many calls at once")
-        size = sum(len(name) + len(value) + 4 for name, value in headers)
-        if size > self.settings.max_header_bytes:
-            return Refused(
-                Reason.HEADERS_TOO_LARGE,
-                f"the headers have {size} bytes, at most {self.settings.max_header_bytes} pass",
-            )
-        return None
+        arrival = read_arrival(
+            scope["method"],
+            scope["http_version"],
+            headers,
+            max_header_bytes=self.settings.max_header_bytes,
+        )
+        if isinstance(arrival, Arrival):
+            limit = self.settings.max_request_bytes
+            if arrival.content_length is not None and arrival.content_length > limit:
+                return too_large(limit)
+        return arrival
 
     async def _serve(
-        self, scope: Scope, incoming: IncomingCall, receive: Receive, send: Send
+        self, scope: Scope, incoming: IncomingCall, started: float, receive: Receive, send: Send
     ) -> None:
-        started = self.clock.monotonic()
         try:
             admission = await self.enforcement.admit(incoming)
         except Exception as fault:  # noqa: BLE001 (whatever went wrong, the answer is no)
             problem = problem_of(fault, incoming.request_id)
+            self.metrics.count(problem.reason)
             await send_reply(send, render_oauth(problem, incoming.request_id))
             return
         if isinstance(admission, Refused):
-            await self._answer(send, incoming, admission)
+            await self._refuse(send, incoming.request_id, admission)
             return
-        result = CallResult()
-        try:
-            await self._carry(scope, incoming, admission, result, receive, send)
-        finally:
-            self.forwarding.record(incoming, admission.admitted, result, started)
+        self.metrics.admission.observe(self.clock.monotonic() - started)
+        await self._carry(scope, incoming, admission, started, receive, send)
 
     async def _carry(
         self,
         scope: Scope,
         incoming: IncomingCall,
         admission: Admission,
-        result: CallResult,
+        started: float,
         receive: Receive,
         send: Send,
     ) -> None:
-        body = self._body(admission, result, receive)
-        if isinstance(body, Refused):
-            await self._fail(send, incoming, result, body)
-            return
+        """Carry an admitted call to its end: one result for it, whichever way it ends."""
+        passage = self.forwarding.open(admission, _current_task(), started)
+        body = None
+        if incoming.arrival.has_body:
+            body = Body(receive, self.settings.max_request_bytes)
+        watch = Watch(receive, body, passage)
         try:
-            response = await self.forwarding.send(
-                incoming, admission, self._added(scope, incoming), body
-            )
-        except BodyTooLarge:
-            limit = self.settings.max_request_bytes
-            response = Refused(Reason.BODY_TOO_LARGE, f"a body has at most {limit} bytes")
-        except CallerGone:
-            result.reason = Reason.CLIENT_GONE
-            return
-        except Unavailable as error:
-            response = Refused(error.reason, error.detail)
-        if isinstance(response, Refused):
-            await self._fail(send, incoming, result, response)
-            return
-        await self._return(incoming, admission, response, result, receive, send)
+            await self._exchange(scope, incoming, admission, passage, body, send)
+        except asyncio.CancelledError:
+            if not passage.stopped():
+                passage.failure = Refused(Reason.DRAINING, "the server gave the call up")
+                raise
+        except Exception as fault:  # noqa: BLE001 (whatever went wrong, the call has failed)
+            passage.failure = _failure(fault, incoming.request_id)
+        finally:
+            watch.close()
+            self.forwarding.close(passage, sent_bytes=0 if body is None else body.read_bytes)
+        # A response that has begun and is not whole is left unfinished: the server then cuts the
+        # connection, and nobody can take what arrived for all there is.
+        if passage.failure is not None and not passage.began:
+            await _answer(send, incoming.request_id, passage.failure)
 
-    async def _return(
+    async def _exchange(
         self,
+        scope: Scope,
         incoming: IncomingCall,
         admission: Admission,
-        response: UpstreamResponse,
-        result: CallResult,
-        receive: Receive,
+        passage: Passage,
+        body: Body | None,
         send: Send,
     ) -> None:
-        result.status = response.status
-        mandate = admission.admitted.mandate
-        remaining = int((mandate.expires_at - self.clock.now()).total_seconds())
-        headers = [
-            *returnable_response_headers(response.headers),
-            (b"x-request-id", incoming.request_id.encode()),
-            (b"x-caracal-token-expires-in", str(max(0, remaining)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        watcher = self._watch(admission, response, result, receive)
+        added = self._added(scope, incoming)
+        response = await self.forwarding.send(incoming, admission, added, body)
         try:
-            whole = await self.forwarding.relay(
-                admission.admitted, response, result, lambda chunk: _write(send, chunk)
+            passage.status = response.status
+            passage.began = True
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": response.status,
+                    "headers": self._returned(response, incoming, passage),
+                }
             )
-        finally:
-            if watcher is not None:
-                watcher.cancel()
-        # A body that did not come whole is left unfinished: the server then cuts the connection, and
-        # nobody can take what arrived for all there is.
-        if whole:
+
+            async def write(chunk: bytes) -> None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+            await self.forwarding.relay(passage, response, write)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await response.aclose()
 
-    def _watch(
-        self,
-        admission: Admission,
-        response: UpstreamResponse,
-        result: CallResult,
-        receive: Receive,
-    ) -> asyncio.Task[None] | None:
-        """Notice a caller that leaves while a long response is under way."""
-        if admission.arrival.has_body and not result.body_read:
-            return None
-        length = _first(response.headers, b"content-length")
-        if length is not None and length.isdigit() and int(length) <= _WATCH_ABOVE_BYTES:
-            return None
-        return asyncio.create_task(_abandon(receive, _current_task()))
+    def _returned(
+        self, response: UpstreamResponse, incoming: IncomingCall, passage: Passage
+    ) -> list[Header]:
+        headers = [
+            header
+            for header in returnable_response_headers(response.headers)
+            # The listener dates every response itself.
+            if header[0] != b"date"
+        ]
+        if response.status in _BODILESS:
+            # A length that announces no body would make the listener wait for one.
+            headers = [header for header in headers if header[0] != b"content-length"]
+        remaining = int((passage.mandate.expires_at - self.clock.now()).total_seconds())
+        headers.append((b"x-request-id", incoming.request_id.encode()))
+        headers.append((b"x-caracal-token-expires-in", b"%d" % max(0, remaining)))
+        return headers
 
-    def _added(self, scope: Scope, incoming: IncomingCall) -> tuple[tuple[bytes, bytes], ...]:
+    def _added(self, scope: Scope, incoming: IncomingCall) -> Headers:
         headers = incoming.headers
         peer = scope.get("client")
         address = peer[0] if peer else "unknown"
         scheme = scope.get("scheme", "http")
         if self.settings.trust_forwarded:
-            forwarded = _first(headers, b"x-forwarded-for")
-            address = forwarded.decode("latin-1").split(",")[0].strip() if forwarded else address
-            claimed = _first(headers, b"x-forwarded-proto")
-            scheme = claimed.decode("latin-1") if claimed in {b"http", b"https"} else scheme
-        host = _first(headers, b"host") or b""
-        trace = traceparent_or(_first(headers, b"traceparent"), self.entropy.token_bytes)
+            address = _forwarded_address(headers) or address
+            claimed = first(headers, b"x-forwarded-proto")
+            scheme = claimed.decode() if claimed in {b"http", b"https"} else scheme
         return (
             (b"x-request-id", incoming.request_id.encode()),
-            (b"traceparent", trace),
-            (b"x-forwarded-for", address.encode("latin-1", "replace")),
+            (
+                b"traceparent",
+                traceparent_or(first(headers, b"traceparent"), self.entropy.token_bytes),
+            ),
+            (b"x-forwarded-for", address.encode()),
             (b"x-forwarded-proto", scheme.encode()),
-            (b"x-forwarded-host", host),
+            (b"x-forwarded-host", first(headers, b"host") or b""),
         )
 
-    def _body(
-        self, admission: Admission, result: CallResult, receive: Receive
-    ) -> AsyncIterator[bytes] | Refused | None:
-        arrival = admission.arrival
-        if not arrival.has_body:
-            return None
-        limit = self.settings.max_request_bytes
-        if arrival.content_length is not None and arrival.content_length > limit:
-            return Refused(Reason.BODY_TOO_LARGE, f"a body has at most {limit} bytes")
-        return _read(receive, result, limit)
-
-    async def _fail(
-        self, send: Send, incoming: IncomingCall, result: CallResult, refused: Refused
-    ) -> None:
-        result.reason, result.detail = refused.reason, refused.detail
-        await self._answer(send, incoming, refused)
-
-    async def _answer(self, send: Send, incoming: IncomingCall, refused: Refused) -> None:
-        await send_reply(send, render_oauth(Problem.of(refused), incoming.request_id))
+    async def _refuse(self, send: Send, identity: str, refused: Refused) -> None:
+        self.metrics.count(refused.reason)
+        await _answer(send, identity, refused)
 
 
-async def _read(receive: Receive, result: CallResult, limit: int) -> AsyncIterator[bytes]:
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise CallerGone
-        chunk = message.get("body", b"")
-        if chunk:
-            result.sent_bytes += len(chunk)
-            if result.sent_bytes > limit:
-                raise BodyTooLarge
-            yield chunk
-        if not message.get("more_body", False):
-            result.body_read = True
-            return
+async def _answer(send: Send, identity: str, refused: Refused) -> None:
+    if refused.reason in _BEHIND:
+        problem = Problem(refused.reason)
+    elif refused.reason is Reason.METHOD_UNSUPPORTED:
+        problem = Problem(refused.reason, refused.detail, headers=_ALLOW_HEADERS)
+    else:
+        problem = Problem.of(refused)
+    await send_reply(send, render_oauth(problem, identity))
 
 
-async def _write(send: Send, chunk: bytes) -> None:
-    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+def _failure(fault: Exception, identity: str) -> Refused:
+    if isinstance(fault, CallFailed):
+        return fault.refused
+    if isinstance(fault, UpstreamError):
+        return refusal_of(fault)
+    return Refused(problem_of(fault, identity).reason)
 
 
-async def _abandon(receive: Receive, task: asyncio.Task[object]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    task.cancel()
+def _forwarded_address(headers: Sequence[Header]) -> str | None:
+    """The first address that the proxy in front names, if it is one."""
+    forwarded = first(headers, b"x-forwarded-for") or b""
+    for entry in forwarded.decode("latin-1").split(","):
+        try:
+            return str(ip_address(entry.strip()))
+        except ValueError:
+            continue
+    return None
 
 
 def _current_task() -> asyncio.Task[object]:
@@ -251,10 +257,3 @@ def _current_task() -> asyncio.Task[object]:
     if task is None:
         raise RuntimeError("a call is served inside a task")
     return task
-
-
-def _first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return None

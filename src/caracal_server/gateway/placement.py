@@ -1,7 +1,7 @@
 """Where an upstream credential goes: headers and query of the outgoing call."""
 
 import base64
-from dataclasses import dataclass
+from typing import final
 from urllib.parse import quote, unquote_plus
 
 from caracal.authority.outcomes import Reason, Refused
@@ -11,30 +11,35 @@ from caracal.tokens.secret import Secret
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@final
 class Placement:
-    """What is added to a call. It holds secrets, so it has no repr.
+    """What is added to a call. It holds secrets, so it shows nothing of itself.
 
     Attributes:
         replaces: header names of the caller's that must not go upstream beside it.
         query: the query as it goes upstream.
     """
 
-    headers: tuple[Header, ...]
-    replaces: frozenset[bytes]
-    query: bytes
+    __slots__ = ("headers", "query", "replaces")
+
+    def __init__(
+        self, headers: tuple[Header, ...], replaces: frozenset[bytes], query: bytes
+    ) -> None:
+        self.headers = headers
+        self.replaces = replaces
+        self.query = query
+
+
+_NOTHING: frozenset[bytes] = frozenset()
 
 
 def place(
-    provider: Provider | None,
-    credential: Secret | None,
-    *,
-    mandate: str | None,
-    query: bytes,
+    provider: Provider, credential: Secret | None, *, mandate: str | None, query: bytes
 ) -> Placement | Refused:
     """Put a provider's credential where it belongs.
 
     Args:
+        provider: says where.
         credential: the opened secret, for the kinds that have one.
         mandate: the resource mandate, for `caracal_mandate` and for forwarded identities.
         query: the caller's, already checked.
@@ -42,49 +47,50 @@ def place(
     Returns:
         `Refused` when the credential is missing: a call never goes out without the one it needs.
     """
-    if provider is None:
-        return Placement((), frozenset(), query)
-    headers: list[Header] = []
+    identity: tuple[Header, ...] = ()
     if provider.forward_identity and mandate is not None:
-        headers.append((b"x-caracal-identity", mandate.encode()))
+        identity = ((b"x-caracal-identity", mandate.encode()),)
     if provider.kind is CredentialKind.NONE:
-        return Placement(tuple(headers), frozenset(), query)
+        return Placement(identity, _NOTHING, query)
     value = _value(provider, credential, mandate)
-    if value is None:
+    if not value:
         return Refused(
             Reason.CREDENTIAL_UNAVAILABLE, f"the provider {provider.name} has no credential here"
         )
     if provider.query_parameter is not None:
-        return Placement(
-            tuple(headers), frozenset(), _with_parameter(query, provider.query_parameter, value)
-        )
+        own = f"{quote(provider.query_parameter, safe='')}={quote(value, safe='')}".encode()
+        kept = without_parameters(query, own)
+        return Placement(identity, _NOTHING, kept + b"&" + own if kept else own)
     name = (provider.header or "authorization").lower().encode()
     text = f"{provider.scheme} {value}" if provider.scheme else value
-    headers.append((name, text.encode()))
-    return Placement(tuple(headers), frozenset({name}), query)
+    return Placement((*identity, (name, text.encode())), frozenset((name,)), query)
 
 
 def _value(provider: Provider, credential: Secret | None, mandate: str | None) -> str | None:
-    match provider.kind:
-        case CredentialKind.CARACAL_MANDATE:
-            return mandate
-        case CredentialKind.HTTP_BASIC:
-            if credential is None:
-                return None
-            pair = f"{provider.username}:{credential.reveal()}"
-            return base64.b64encode(pair.encode()).decode()
-        case CredentialKind.BEARER_TOKEN | CredentialKind.API_KEY:
-            return None if credential is None else credential.reveal()
-        case CredentialKind.NONE:
-            return None
+    if provider.kind is CredentialKind.CARACAL_MANDATE:
+        return mandate
+    if credential is None:
+        return None
+    secret = credential.reveal()
+    if provider.kind is CredentialKind.HTTP_BASIC:
+        return base64.b64encode(f"{provider.username}:{secret}".encode()).decode()
+    return secret
 
 
-def _with_parameter(query: bytes, name: str, value: str) -> bytes:
-    """The caller's query without any parameter of that name, and the credential's at its end."""
-    kept = [
-        part
-        for part in query.split(b"&")
-        if part and unquote_plus(part.partition(b"=")[0].decode("latin-1")) != name
-    ]
-    kept.append(f"{quote(name, safe='')}={quote(value, safe='')}".encode())
-    return b"&".join(kept)
+def without_parameters(query: bytes, others: bytes) -> bytes:
+    """The parts of `query` whose names do not occur in `others`.
+
+    Names are compared decoded and without case, and `;` is taken for a separator as some servers take
+    it, so that no spelling of the caller's slips past.
+    """
+    taken = _names(others)
+    return b"&".join(
+        [part for part in query.split(b"&") if part and taken.isdisjoint(_names(part))]
+    )
+
+
+def _names(query: bytes) -> set[str]:
+    return {
+        unquote_plus(pair.partition(b"=")[0].decode("latin-1")).casefold()
+        for pair in query.replace(b";", b"&").split(b"&")
+    }

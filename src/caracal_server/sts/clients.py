@@ -46,14 +46,25 @@ class ClientAuthentication:
         secret: Secret,
         *,
         now: datetime,
+        held_off: bool = False,
     ) -> ProvenClient | Refused:
+        """Prove that a request comes from an application of a zone.
+
+        Args:
+            zone_id: as claimed.
+            application_id: as claimed.
+            secret: as sent.
+            now: the instant to judge the registration at, UTC.
+            held_off: too many have failed lately. A slow hash is not spent then; a generated secret,
+                which nobody guesses, still proves its application, so that others can not lock it out.
+        """
         home = self.directory.application_zone(application_id)
         stored = None if home is None else self.secrets.secret_hash(application_id)
         if stored is None:
-            # The same work as for a known client, so that the time tells nothing.
+            # The same work as for a generated secret, so that the time tells nothing.
             matches_generated(secret, _NO_CLIENT, self.pepper)
             return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
-        if not await self._matches(stored, secret):
+        if not await self._matches(stored, secret, held_off=held_off):
             return Refused(Reason.CLIENT_SECRET_WRONG, _BAD_CREDENTIALS)
         if home != zone_id:
             return Refused(
@@ -66,7 +77,7 @@ class ClientAuthentication:
             return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
         return ProvenClient(zone, application)
 
-    async def _matches(self, stored: str, secret: Secret) -> bool:
+    async def _matches(self, stored: str, secret: Secret, *, held_off: bool) -> bool:
         try:
             kind = parse_stored(stored)
         except InvalidStoredSecret:
@@ -75,7 +86,7 @@ class ClientAuthentication:
             case GeneratedHash():
                 return matches_generated(secret, stored, self.pepper)
             case Argon2idHash():
-                return await self.passwords.verify(stored, secret)
+                return not held_off and await self.passwords.verify(stored, secret)
 
 
 _BAD_CREDENTIALS = "zone_id, application_id and client_secret do not belong together"

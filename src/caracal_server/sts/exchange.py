@@ -7,19 +7,19 @@ that claims a mandate nobody received; never a mandate without its entry.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
 from caracal.authority.identifiers import MandateId, RecordId, SubjectId, ZoneId
 from caracal.authority.mandates import Mandate, MandateClass, SubjectType
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.scopes import NO_SCOPES
-from caracal.authority.zones import Application, Zone
+from caracal.authority.zones import Application
 from caracal.tokens.mandates import mint
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.graph import Graphs
 from caracal_server.ports.keys import SigningKeys
+from caracal_server.sts import entries
 from caracal_server.sts.clients import ProvenClient
 
 
@@ -47,6 +47,7 @@ class Exchange:
 
         Raises:
             Unavailable: the decision could not be recorded, or the zone has no key; nothing was signed.
+            TokenRefused: with MANDATE_TOO_LARGE, when verifiers would not read the mandate.
         """
         now = self.clock.now()
         zone, application = client.zone, client.application
@@ -55,30 +56,31 @@ class Exchange:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone's sessions are not loaded")
         outcome = decide_exchange(zone, graph, application, request, now=now)
         if isinstance(outcome, Refused):
-            await self.evidence.append(
-                self._refusal(zone.id, application, request, request_id, outcome)
-            )
+            await self.record_refusal(client, request, outcome, request_id)
             return outcome
         key = self.keys.active(zone.id)
         mandate = self._mandate(zone.id, application, outcome, graph.epoch, now=now)
-        await self.evidence.append(self._grant(zone, application, mandate, outcome, request_id))
+        await self.evidence.append(
+            entries.granted(request_id, zone, application, mandate, outcome, at=self.clock.now_us())
+        )
         return Issued(mint(mandate, key), mandate)
 
-    async def refuse_client(
-        self, zone_id: ZoneId, application_id: str, refused: Refused, request_id: str
+    async def record_refusal(
+        self, client: ProvenClient, request: ExchangeRequest, refused: Refused, request_id: str
     ) -> None:
-        """Record that a client could not prove itself."""
+        """Record why a proven application does not get what it asks for.
+
+        Raises:
+            Unavailable: it could not be recorded.
+        """
         await self.evidence.append(
-            Entry(
-                format=ENTRY_FORMAT,
-                kind=Kind.EXCHANGE,
-                zone=zone_id,
+            entries.refused(
+                request_id,
+                client.zone,
+                client.application,
+                request,
+                refused,
                 at=self.clock.now_us(),
-                request=request_id,
-                verdict=Verdict.REFUSE,
-                reason=refused.reason,
-                detail=refused.detail,
-                application=application_id,
             )
         )
 
@@ -113,62 +115,6 @@ class Exchange:
             delegation_path=() if delegation is None else delegation.path,
             chain=() if held is None else held.chain,
             graph_epoch=epoch,
-        )
-
-    def _grant(
-        self,
-        zone: Zone,
-        application: Application,
-        mandate: Mandate,
-        granted: Granted,
-        request_id: str,
-    ) -> Entry:
-        asked_policy = granted.mandate_class is MandateClass.GATEWAY and zone.policy is not None
-        return Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.EXCHANGE,
-            zone=zone.id,
-            at=self.clock.now_us(),
-            request=request_id,
-            verdict=Verdict.ALLOW,
-            application=application.id,
-            application_name=application.name,
-            subject=mandate.subject,
-            session=mandate.session_id or "",
-            delegations=mandate.delegation_path,
-            resource=" ".join(mandate.resources),
-            scopes=mandate.scopes.render(),
-            mandate=mandate.id,
-            policy=zone.policy.digest if asked_policy and zone.policy is not None else "",
-            policies=granted.policies,
-            expires_at=int(mandate.expires_at.timestamp()),
-        )
-
-    def _refusal(
-        self,
-        zone_id: ZoneId,
-        application: Application,
-        request: ExchangeRequest,
-        request_id: str,
-        refused: Refused,
-    ) -> Entry:
-        return Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.EXCHANGE,
-            zone=zone_id,
-            at=self.clock.now_us(),
-            request=request_id,
-            verdict=Verdict.REFUSE,
-            reason=refused.reason,
-            detail=refused.detail,
-            application=application.id,
-            application_name=application.name,
-            subject=application.id,
-            session=request.session_id or "",
-            delegations=() if request.delegation_id is None else (request.delegation_id,),
-            resource=" ".join(request.resources)[:1024],
-            scopes=request.scopes.render(),
-            policies=refused.policies,
         )
 
 

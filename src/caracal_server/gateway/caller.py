@@ -1,0 +1,81 @@
+"""The caller's side of a call: its body as it comes, and whether it is still there."""
+
+import asyncio
+from typing import Final
+
+from caracal.authority.outcomes import Reason, Refused
+from caracal_server.gateway.passages import CallFailed, Passage
+from caracal_server.web.asgi import Receive
+
+WATCH_AFTER_SECONDS: Final = 0.25
+"""A call that is over sooner is not worth a task that waits for its caller to leave."""
+
+_GONE = Refused(Reason.CLIENT_GONE, "the caller closed the connection")
+
+
+class Body:
+    """Iterates over the caller's body, at most `limit` bytes of it.
+
+    Raises:
+        CallFailed: while iterating: it is larger, or the caller is gone.
+    """
+
+    __slots__ = ("_limit", "_receive", "read_bytes", "whole")
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self.read_bytes = 0
+        self.whole = False
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self.whole:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise CallFailed(_GONE)
+            self.whole = not message.get("more_body", False)
+            chunk: bytes = message.get("body", b"")
+            self.read_bytes += len(chunk)
+            if self.read_bytes > self._limit:
+                raise CallFailed(too_large(self._limit))
+            if chunk:
+                return chunk
+        raise StopAsyncIteration
+
+
+class Watch:
+    """Ends a passage whose caller leaves. Nobody else may receive once its body is whole."""
+
+    __slots__ = ("_body", "_passage", "_receive", "_task", "_timer")
+
+    def __init__(self, receive: Receive, body: Body | None, passage: Passage) -> None:
+        self._receive = receive
+        self._body = body
+        self._passage = passage
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._body is not None and not self._body.whole:
+            # Whoever reads the body notices.
+            self._timer = loop.call_later(WATCH_AFTER_SECONDS, self._begin)
+        else:
+            self._task = loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._passage.stop(_GONE)
+
+
+def too_large(limit: int) -> Refused:
+    return Refused(Reason.BODY_TOO_LARGE, f"a body has at most {limit} bytes")

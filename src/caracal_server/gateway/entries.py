@@ -1,0 +1,122 @@
+"""The Gateway's entries: the decision on a call, and what became of it."""
+
+from typing import Final
+
+from caracal.authority.admission import AdmittedCall
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.authority.mandates import Mandate
+from caracal.authority.outcomes import Refused
+from caracal.authority.zones import Zone
+from caracal_server.web.refusals import deciding_policy
+
+MAX_RESOURCE: Final = 512
+MAX_TEXT: Final = 1024
+"""Characters of an operation or a detail that are kept: callers choose how long they are."""
+
+
+def allowed(request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int) -> Entry:
+    """An admitted call, before it goes upstream."""
+    mandate, operation = admitted.mandate, admitted.operation
+    application = zone.applications.get(mandate.application_id)
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.CALL,
+        zone=zone.id,
+        at=at,
+        request=request_id,
+        verdict=Verdict.ALLOW,
+        application=mandate.application_id,
+        application_name="" if application is None else application.name,
+        subject=mandate.subject,
+        session=mandate.session_id or "",
+        delegations=mandate.delegation_path,
+        resource=admitted.resource.identifier,
+        operation=f"{admitted.call.method} {admitted.call.path}"[:MAX_TEXT],
+        scopes=mandate.scopes.render() if operation is None else operation.scope,
+        mandate=mandate.id,
+        policy="" if zone.policy is None else zone.policy.digest,
+        policies=admitted.policies,
+    )
+
+
+def refused(
+    request_id: str,
+    zone: Zone,
+    mandate: Mandate | None,
+    resource: str,
+    operation: str,
+    refusal: Refused,
+    *,
+    at: int,
+) -> Entry:
+    """A refused call; without a `mandate` nobody was proven to have made it."""
+    detail = refusal.detail[:MAX_TEXT]
+    if mandate is None:
+        return Entry(
+            format=ENTRY_FORMAT,
+            kind=Kind.CALL,
+            zone=zone.id,
+            at=at,
+            request=request_id,
+            verdict=Verdict.REFUSE,
+            reason=refusal.reason,
+            detail=detail,
+            resource=resource[:MAX_RESOURCE],
+            operation=operation[:MAX_TEXT],
+        )
+    application = zone.applications.get(mandate.application_id)
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.CALL,
+        zone=zone.id,
+        at=at,
+        request=request_id,
+        verdict=Verdict.REFUSE,
+        reason=refusal.reason,
+        detail=detail,
+        application=mandate.application_id,
+        application_name="" if application is None else application.name,
+        subject=mandate.subject,
+        session=mandate.session_id or "",
+        delegations=mandate.delegation_path,
+        resource=resource[:MAX_RESOURCE],
+        operation=operation[:MAX_TEXT],
+        scopes=mandate.scopes.render(),
+        mandate=mandate.id,
+        policy=deciding_policy(zone, refusal),
+        policies=refusal.policies,
+    )
+
+
+def result(
+    call: Entry,
+    failure: Refused | None,
+    *,
+    at: int,
+    status: int = 0,
+    received_bytes: int = 0,
+    sent_bytes: int = 0,
+    duration_us: int = 0,
+) -> Entry:
+    """What became of the call whose admission is `call`.
+
+    Clients choose request ids and may choose one twice: the mandate, used once, tells calls apart.
+    """
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.CALL_RESULT,
+        zone=call.zone,
+        at=at,
+        request=call.request,
+        reason="" if failure is None else failure.reason,
+        detail="" if failure is None else failure.detail[:MAX_TEXT],
+        application=call.application,
+        session=call.session,
+        resource=call.resource,
+        mandate=call.mandate,
+        answers=call.request,
+        status=status,
+        received_bytes=received_bytes,
+        sent_bytes=sent_bytes,
+        duration_us=duration_us,
+    )

@@ -1,0 +1,94 @@
+"""The STS's entries: what it decided on a mandate, and who could not prove itself."""
+
+from typing import Final
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.authority.exchange import ExchangeRequest, Granted
+from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.outcomes import Refused
+from caracal.authority.zones import Application, Zone
+from caracal_server.web.refusals import deciding_policy
+
+MAX_TEXT: Final = 1024
+"""Characters of a list of resources or a detail that are kept."""
+
+
+def granted(
+    request_id: str,
+    zone: Zone,
+    application: Application,
+    mandate: Mandate,
+    outcome: Granted,
+    *,
+    at: int,
+) -> Entry:
+    """A mandate that is about to be signed."""
+    asked_policy = outcome.mandate_class is MandateClass.GATEWAY and zone.policy is not None
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.EXCHANGE,
+        zone=zone.id,
+        at=at,
+        request=request_id,
+        verdict=Verdict.ALLOW,
+        application=application.id,
+        application_name=application.name,
+        subject=mandate.subject,
+        session=mandate.session_id or "",
+        delegations=mandate.delegation_path,
+        resource=" ".join(mandate.resources),
+        scopes=mandate.scopes.render(),
+        mandate=mandate.id,
+        policy=zone.policy.digest if asked_policy and zone.policy is not None else "",
+        policies=outcome.policies,
+        expires_at=int(mandate.expires_at.timestamp()),
+    )
+
+
+def refused(
+    request_id: str,
+    zone: Zone,
+    application: Application,
+    request: ExchangeRequest,
+    refusal: Refused,
+    *,
+    at: int,
+) -> Entry:
+    """A proven application that does not get what it asks for."""
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.EXCHANGE,
+        zone=zone.id,
+        at=at,
+        request=request_id,
+        verdict=Verdict.REFUSE,
+        reason=refusal.reason,
+        detail=refusal.detail[:MAX_TEXT],
+        application=application.id,
+        application_name=application.name,
+        subject=application.id,
+        session=request.session_id or "",
+        delegations=() if request.delegation_id is None else (request.delegation_id,),
+        resource=" ".join(request.resources)[:MAX_TEXT],
+        scopes=request.scopes.render(),
+        policy=deciding_policy(zone, refusal),
+        policies=refusal.policies,
+    )
+
+
+def unproven(
+    request_id: str, zone_id: ZoneId, application_id: ApplicationId, refusal: Refused, *, at: int
+) -> Entry:
+    """Somebody who claims to be that application, and could not prove it."""
+    return Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.EXCHANGE,
+        zone=zone_id,
+        at=at,
+        request=request_id,
+        verdict=Verdict.REFUSE,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        application=application_id,
+    )
