@@ -93,7 +93,12 @@ class NaiveGraph:
 
     def revoke(self, root: str) -> None:
         fallen = frozenset(name for name in self.delegations if root in self.path(name))
-        targets = {self.delegations[name].target for name in fallen}
+        issuer = self.sessions[self.delegations[root].source].application
+        targets = {
+            name
+            for name in (self.delegations[each].target for each in fallen)
+            if self.sessions[name].application == issuer
+        }
         self.end({name for name in targets if self.present(name)}, fallen)
 
     def suspend(self, root: str, *, with_parent: bool = False) -> None:

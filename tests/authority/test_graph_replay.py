@@ -114,9 +114,9 @@ def test_a_loaded_session_whose_delegation_ended_has_nothing_to_pass_on():
 
 def test_rows_that_do_not_fit_together_refuse():
     world = World()
-    one, two = world.start(), world.start("beta")
+    one, two = world.start(), world.start()
     held = world.delegate(one, two, hops=2)
-    child = world.start("beta", two)
+    child = world.start(parent=two)
     (taken,) = world.graph.inbound(child.id, NOW)
     world.graph = ZoneGraph.load(
         "zone",

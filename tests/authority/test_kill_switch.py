@@ -95,9 +95,9 @@ class TestKillingASession:
 
 class TestRevokingADelegation:
     def test_the_sessions_that_received_it_end_with_everything_below_them(self, world):
-        maker, two, three = world.start(), world.start("beta"), world.start("gamma")
+        maker, two, three = world.start(), world.start(), world.start()
         first = world.delegate(maker, two, hops=3)
-        below = world.start("beta", two)
+        below = world.start(parent=two)
         second = world.delegate(two, three, ttl=60, hops=1)
         minted = [world.mint(two), world.mint(below), world.mint(three, second)]
         change = world.revoke(first, reason="mistake")
@@ -117,16 +117,28 @@ class TestRevokingADelegation:
         assert world.status(maker) == "active"
 
     def test_a_child_that_had_not_inherited_ends_because_of_its_parent(self, world):
-        maker, two = world.start(), world.start("beta")
-        below = world.start("beta", two)
+        maker, two = world.start(), world.start()
+        below = world.start(parent=two)
         change = world.revoke(world.delegate(maker, two))
         assert {row.id: row.end_reason for row in change.sessions} == {
             two.id: "delegation_revoked",
             below.id: "parent_terminated",
         }
 
+    def test_a_session_of_another_application_lives_on_without_it(self, world):
+        maker, stranger = world.start(), world.start("beta")
+        below = world.start("beta", stranger)
+        unasked = world.delegate(maker, stranger, hops=2)
+        child = world.start("beta", stranger)
+        own, through = world.mint(stranger), world.mint(stranger, unasked)
+        change = world.revoke(unasked)
+        assert change.sessions == ()
+        assert [world.status(each) for each in (stranger, below, child)] == ["active"] * 3
+        assert world.revoked(through)
+        assert not world.revoked(own)
+
     def test_one_further_down_leaves_those_before_it(self, world):
-        maker, two, three = world.start(), world.start("beta"), world.start("gamma")
+        maker, two, three = world.start(), world.start(), world.start()
         first = world.delegate(maker, two, hops=3)
         second = world.delegate(two, three, ttl=60)
         kept = world.mint(two, first)
@@ -137,7 +149,7 @@ class TestRevokingADelegation:
         assert world.hold(two, first).delegation == first
 
     def test_what_the_ended_sessions_had_made_for_others_falls_but_not_those_others(self, world):
-        maker, other, two = world.start(), world.start(), world.start("beta")
+        maker, other, two = world.start(), world.start(), world.start()
         three = world.start("gamma")
         first, second = world.delegate(maker, two, hops=2), world.delegate(other, two, hops=2)
         onward = world.delegate(two, three, ttl=60, parent_id=second.id)
@@ -148,7 +160,7 @@ class TestRevokingADelegation:
         assert world.status(three) == "active"
 
     def test_what_would_fall_can_be_seen_before(self, world):
-        maker, two = world.start(), world.start("beta")
+        maker, two = world.start(), world.start()
         made = world.delegate(maker, two)
         impact = world.graph.impact_of_delegation(made.id)
         assert (impact.sessions, impact.delegations) == ((two,), (made,))

@@ -58,10 +58,16 @@ def under_session(index: GraphIndex, root: Session, *, spare: set[str]) -> Impac
 
 
 def under_delegation(index: GraphIndex, root: Delegation) -> tuple[frozenset[SessionId], Impact]:
-    """What ends with a delegation (K3), and which of those sessions end as its targets."""
+    """What ends with a delegation (K3), and which of those sessions end as its targets.
+
+    Sessions of applications other than the issuer live on: whoever hands authority over unasked must
+    not be able to end a session by taking it back.
+    """
     lineage = downstream(index, (root,))
     targets = dict.fromkeys(
-        index.sessions[row.target] for row in lineage.values() if row.target in index.sessions
+        index.sessions[row.target]
+        for row in lineage.values()
+        if row.target in index.sessions and row.receiver == root.issuer
     )
     sessions = descend(index, targets, lambda _: True)
     reached = downstream(index, (*lineage.values(), *_touching(index, sessions)))
