@@ -7,7 +7,7 @@ Hashes. An entry's row holds the hashes of all subtrees that the entry completes
 the tree costs no rows of its own, and any node is in the row of its last entry.
 
 Spans. An index on sessions or requests would touch a page of its own for nearly every entry, and writing
-pages is what a commit costs. Instead each run of 1,024 entries, once whole, is summed up: which values
+pages is what a commit costs. Instead each run of 512 entries, once whole, is summed up: which values
 it mentions and what time it covers. A search reads the summaries, then only the spans that may match.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from caracal_server.ports.evidence import LogBatch, TreeNode
 
 INDEX_BITS = 40
-SPAN_BITS = 10
+SPAN_BITS = 9
 SPAN = 1 << SPAN_BITS
 HASH_BYTES = 32
 LOG_PLACES = 1 << INDEX_BITS
