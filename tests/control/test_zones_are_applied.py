@@ -316,6 +316,30 @@ async def test_of_two_applies_at_once_one_is_refused(world):
     assert (await world.record()).revision == 2
 
 
+async def test_a_new_zone_is_made_once(world):
+    answers = await asyncio.gather(*(world.put(document()) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+    assert len(await world.zones.load_all()) == 1
+
+
+async def test_a_changed_credential_is_the_one_that_is_sent(world):
+    zone_id = (await world.applied(document()))["zone"]["id"]
+    (before,) = (await world.record()).sealed_credentials.values()
+    changed = [{"name": "orders", "kind": "bearer_token", "secret": "another key"}]
+    await world.applied(document(providers=changed))
+    (provider,) = (await world.record()).providers
+    assert world.credentials.credential(zone_id, provider.id) == Secret("another key")
+    assert (await world.record()).sealed_credentials[provider.id] != before
+
+
+async def test_two_equal_credentials_do_not_look_equal_in_the_store(world):
+    providers = [{"name": name, "kind": "bearer_token", "secret": "key"} for name in ("a", "b")]
+    await world.applied(document(providers=providers, resources=[], policy=None))
+    record = await world.record()
+    assert len(set(record.credential_fingerprints.values())) == 2
+    assert len(set(record.sealed_credentials.values())) == 2
+
+
 async def test_a_zone_that_moved_since_it_was_looked_at_is_left_alone(world):
     await world.applied(document())
     answer = await world.put(document(policy=None), "?expected_revision=7")
