@@ -129,7 +129,7 @@ async def test_an_operator_kills_services_without_their_lease(world: World) -> N
     entry = (await world.entries(session=service))[-1]
     assert (entry.kind, entry.actor, entry.subject, entry.application, entry.reason) == (
         "session.end",
-        "ada",
+        "ada (op-1)",
         "caracal-operator",
         "app-1",
         "drill",

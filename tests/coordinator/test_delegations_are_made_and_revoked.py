@@ -235,7 +235,11 @@ async def test_only_an_operator_delegates_without_naming_resources(world: World)
     assert answer.json()["warnings"] == ["resource_null_delegation_broadens_resource_matching"]
     assert answer.json()["constraints_json"]["broad_reason"] == "drill"
     entry = (await world.entries(session=source))[-1]
-    assert (entry.actor, entry.subject, entry.application) == ("ada", "caracal-operator", "app-1")
+    assert (entry.actor, entry.subject, entry.application) == (
+        "ada (op-1)",
+        "caracal-operator",
+        "app-1",
+    )
 
 
 async def test_who_made_and_who_received_a_delegation_finds_it(world: World) -> None:

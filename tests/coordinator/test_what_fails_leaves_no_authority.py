@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from caracal.authority.events import Entry, Kind
+from caracal.authority.graph import GraphChange
 from caracal.authority.outcomes import Unavailable
+from caracal.authority.revocation import AnchorKind, Revocation
 from caracal_server.coordinator.settings import CoordinatorSettings
 from tests.coordinator.world import ISSUER, ZONE, World, delegation_body, opened, rows, until
 
@@ -144,6 +147,17 @@ async def test_what_a_kill_owes_is_completed_by_the_next_sweep(
     assert rows(await world.stored()) == rows(world.graphs)
     kinds = [kind for kind, *_ in await world.acts()]
     assert len([kind for kind in kinds if not kind.endswith(("start", "create"))]) == 1
+
+
+async def test_a_revocation_of_an_application_is_owed_like_any_kill(world: World) -> None:
+    gone = Revocation(AnchorKind.APPLICATION, "app-1", world.clock.now(), "removed")
+    entry = Entry(format=1, kind=Kind.SESSION_END, zone=ZONE, at=0, request="r", target="app-1")
+    world.store.fails = "before"
+    with pytest.raises(Unavailable):
+        await world.coordinator.commitment.take(ZONE, GraphChange(revocations=(gone,)), entry)
+    assert (await world.ask("GET", "/agents")).json()["error"] == "identity_revoked"
+    await heal(world)
+    assert (await world.stored()).revocation(world.mandate()) == gone
 
 
 async def test_another_application_does_not_complete_a_kill(world: World) -> None:

@@ -198,6 +198,6 @@ class Commitment:
     def _owe(
         self, zone_id: ZoneId, change: GraphChange, entry: Entry, *, recorded: bool = False
     ) -> None:
-        if change.sessions or change.delegations:
+        if change.sessions or change.delegations or change.revocations:
             entry_left = None if recorded else entry
             self._owed.append(Owed(zone_id, change, entry_left, entry.kind, entry.target))

@@ -118,7 +118,7 @@ def _entry(act: Act, kind: Kind, verdict: Verdict, application_id: str) -> Entry
                 mandate=mandate.id,
             )
         case OperatorCaller(operator):
-            return replace(entry, subject=OPERATOR, actor=operator.name)
+            return replace(entry, subject=OPERATOR, actor=f"{operator.name} ({operator.token_id})")
         case None:
             return entry
 
