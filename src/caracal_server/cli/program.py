@@ -72,7 +72,7 @@ def _code_of(fault: Exception) -> ExitCode:
     place = fault.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = "" if place is None else f" at {place.tb_frame.f_code.co_qualname}:{place.tb_lineno}"
+    where = "" if place is None else f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}"
     _tell(f"a defect in caracal itself: {type(fault).__name__}{where}; please report it")
     return ExitCode.FAULT
 

@@ -54,9 +54,7 @@ def serve(
             ExitCode.USAGE, str(fault), "bring back the keys that belong to this data"
         ) from None
     except DatabaseInUse as fault:
-        raise _not_started(
-            ExitCode.UNAVAILABLE, str(fault) or "another process has the database", "stop it first"
-        ) from None
+        raise _not_started(ExitCode.UNAVAILABLE, str(fault)) from None
     except Unavailable as fault:
         raise _not_started(
             ExitCode.UNAVAILABLE, f"{fault.detail} ({fault.reason})", "look at the database"
@@ -64,7 +62,7 @@ def serve(
     raise typer.Exit(code)
 
 
-def _not_started(code: ExitCode, why: str, advice: str) -> CommandFailed:
+def _not_started(code: ExitCode, why: str, advice: str = "") -> CommandFailed:
     return CommandFailed(code, f"could not start: {why}", advice)
 
 
