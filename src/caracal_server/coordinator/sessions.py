@@ -82,7 +82,7 @@ class Steps:
         """
         commitment = self.coordination.commitment
         owed = commitment.owes(act.zone_id, kind, session_id)
-        if owed is None or not all(_may(act, row) for row in owed.change.sessions[:1]):
+        if owed is None or not owed.change.sessions or not _may(act, owed.change.sessions[0]):
             return None
         await commitment.settle()
         return owed.change
