@@ -104,6 +104,18 @@ async def test_a_read_can_not_write(database, zone_id):
     assert await database.read(keys_like(zone_id)) == []
 
 
+async def test_reads_go_on_after_reads_that_failed(database, zone_id):
+    await database.transact(put(zone_id, 1))
+    failing = [database.read(lambda c: c.execute(text("SELECT nothing"))) for _ in range(6)]
+    outcomes = await asyncio.gather(*failing, return_exceptions=True)
+
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert (
+        await asyncio.gather(*(database.read(keys_like(zone_id)) for _ in range(6)))
+        == [[zone_id]] * 6
+    )
+
+
 async def test_a_read_sees_one_state_whatever_is_written_meanwhile(database, zone_id):
     await database.transact(put(zone_id, 0))
     counting = text("SELECT epoch FROM graph_epoch WHERE zone_id = :key")

@@ -102,16 +102,28 @@ class SqliteDatabase:
 
     def _read(self, work: Work[T]) -> T:
         self._require_file()
-        connection = getattr(self._local, "connection", None)
+        connection = self._reader()
+        try:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+        except (DBAPIError, sqlite3.Error):
+            # Whatever state it is in: this thread's next read opens another.
+            self._local.connection = None
+            self._reading.remove(connection)
+            _discard(connection)
+            raise
+
+    def _reader(self) -> Connection:
+        """The connection of the calling thread."""
+        connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
             connection.exec_driver_sql("PRAGMA query_only = ON")
             self._reading.append(connection)
-        connection.exec_driver_sql("BEGIN")
-        try:
-            return work(connection)
-        finally:
-            connection.exec_driver_sql("ROLLBACK")
+        return connection
 
     def _connect(self) -> Connection:
         return self._engine.connect()
