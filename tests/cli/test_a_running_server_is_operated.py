@@ -1,5 +1,8 @@
 """The commands against a real server: what they change is so, and what they print is what happened."""
 
+import shlex
+import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 
 from caracal_server.cli.failures import ExitCode
 from examples.demo.agent import Agent
-from tests.support.running import Running, running_caracal
+from tests.support.running import COMMAND, Running, running_caracal
 
 SECRET = "the-upstream-credential-of-the-shop"
 POLICY = """\
@@ -110,6 +113,19 @@ def test_applying_plans_applies_and_then_changes_nothing(zone, run, tmp_path):
     assert "no policy: everything is refused" in shown.out
     assert "POST /orders" in shown.out
     assert SECRET not in shown.out + planned.out + again.out
+
+
+def test_the_secret_of_a_new_application_is_shown_once(zone, run):
+    zone.file.write_text(zone.file.read_text().replace("- name: report-agent", "- name: new-agent"))
+    shown = run("apply", str(zone.file)).out
+    assert "  + application new-agent" in shown
+    assert "  - application report-agent" in shown
+    (line,) = [row for row in shown.splitlines() if row.startswith("  new-agent  cs_")]
+    secret = line.split()[-1]
+    assert "orders-agent  cs_" not in shown
+    for again in (("apply", str(zone.file)), ("zone", "show", zone.name), ("zone", "list")):
+        assert secret not in run(*again).out
+        assert secret not in run(*again, "--json").out
 
 
 def test_a_policy_that_does_not_fit_is_told_with_its_place(zone, run):
@@ -240,6 +256,13 @@ def test_one_entry_is_proven(zone, run, tmp_path):
     assert run("evidence", "proof", "999999", *within).code == ExitCode.REFUSED
 
 
+def test_an_export_says_how_to_verify_it(zone, run, tmp_path):
+    file = tmp_path / "evidence.jsonl"
+    shown = run("evidence", "export", "--zone", zone.name, "-o", str(file)).out
+    words = shlex.split(shown.splitlines()[-1].partition(": caracal ")[2])
+    assert run(*words).out.splitlines()[-1].startswith("verified: ")
+
+
 def test_the_log_of_the_system_is_shown(zone, run):
     shown = run("evidence", "tail", "--zone", "system", "--lines", "1000", "--json").document
     assert "service.start" in {row["entry"]["kind"] for row in shown["entries"]}
@@ -301,3 +324,42 @@ def test_up_says_where_it_is_and_the_commands_find_it(tmp_path, cli):
         assert str(running.pid) in same.stderr
     assert not (data / "server.json").exists()
     assert cli("status", "--data", str(data)).code == ExitCode.USAGE
+
+
+def test_up_tells_a_person_what_a_program_gets_as_a_document(tmp_path, caracal):
+    told = start_and_stop(tmp_path / "data")
+    assert told.splitlines()[0] == "Caracal is up."
+    assert str(tmp_path / "data" / "operator.token") in told
+    assert (tmp_path / "data" / "operator.token").read_text().strip() not in told
+
+
+def start_and_stop(data: Path) -> str:
+    addresses = ("--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
+    process = subprocess.Popen(
+        [*COMMAND, "up", "--data", str(data), *addresses], stdout=subprocess.PIPE, text=True
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            process.send_signal(signal.SIGINT)
+    process.stdout.close()
+    assert process.wait(30) == 0
+    return "".join(lines)
+
+
+def test_a_setting_that_is_none_is_named(tmp_path, caracal):
+    ended = caracal.run(
+        "up", "--data", str(tmp_path / "data"), environment={"CARACAL_MAX_IN_FLIGHT": "many"}
+    )
+    assert ended.returncode == ExitCode.USAGE
+    assert "CARACAL_MAX_IN_FLIGHT must be" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_directory_that_can_not_be_had_is_named(tmp_path, caracal):
+    (tmp_path / "file").write_text("")
+    ended = caracal.run("up", "--data", str(tmp_path / "file" / "data"))
+    assert ended.returncode == ExitCode.USAGE
+    assert ended.stderr.startswith("caracal: could not start: ")
+    assert len(ended.stderr.splitlines()) == 1

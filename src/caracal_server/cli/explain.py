@@ -59,7 +59,7 @@ def explain(
         print_json(Explained(request_id, log.name, tuple(map(tuple, stories)), views))
         return
     if len(views) > len(told):
-        say(f"{len(views) - len(told)} entries are of a kind that this version does not know.")
+        say(f"Entries of a kind that this version does not know: {len(views) - len(told)}.")
     for number, story in enumerate(stories):
         if number:
             say()
