@@ -13,6 +13,7 @@ from caracal.authority.resources import Enforcement as OperationEnforcement
 from caracal.authority.zones import Provider
 from caracal.tokens.secret import Secret
 from caracal_server.adapters.memory.credentials import OpenedCredentials
+from caracal_server.adapters.memory.minted import MintedInMemory
 from caracal_server.adapters.memory.single_use import SingleUseInMemory
 from caracal_server.assembly.listeners import Listener
 from caracal_server.gateway.enforcement import Enforcement
@@ -170,6 +171,7 @@ async def gateway(
                 clock=zone.clock,
                 directory=zone.zones,
                 keys=zone.keys,
+                minted=MintedInMemory(),
                 single_use=single_use,
                 authority=zone.graphs,
                 evidence=log,

@@ -17,6 +17,7 @@ from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.memory.credentials import OpenedCredentials
+from caracal_server.adapters.memory.minted import MintedInMemory
 from caracal_server.adapters.memory.zone_directory import MemoryZones
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.signing.zone_keys import ZoneSigningKeys
@@ -74,6 +75,7 @@ class Foundations:
     records: tuple[ZoneRecord, ...]
     pepper: Secret
     zone_keys: ZoneSigningKeys
+    minted: MintedInMemory
     zones: MemoryZones
     credentials: OpenedCredentials
     graphs: LiveGraphs
@@ -125,7 +127,7 @@ class Foundations:
             AuditSettings(log_origin, sweep_interval=timedelta(minutes=settings["SWEEP_MINUTES"])),
         )
         return cls(
-            clock, entropy, stores, ring, records, pepper, zone_keys, zones, credentials, graphs, audit
+            clock, entropy, stores, ring, records, pepper, zone_keys, MintedInMemory(), zones, credentials, graphs, audit
         )  # fmt: skip
 
     def derived_key(self, purpose: str) -> Secret:

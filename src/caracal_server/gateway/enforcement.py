@@ -31,7 +31,7 @@ from caracal_server.gateway.results import Results
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
-from caracal_server.ports.keys import VerifyingKeys
+from caracal_server.ports.keys import MintedMandates, VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority
 from caracal_server.ports.single_use import Claim, SingleUse
 from caracal_server.ports.zones import ZoneDirectory
@@ -85,6 +85,7 @@ class Enforcement:
         "_directory",
         "_evidence",
         "_keys",
+        "_minted",
         "_results",
         "_settings",
         "_single_use",
@@ -98,6 +99,7 @@ class Enforcement:
         clock: Clock,
         directory: ZoneDirectory,
         keys: VerifyingKeys,
+        minted: MintedMandates,
         single_use: SingleUse,
         authority: LiveAuthority,
         evidence: EvidenceLog,
@@ -107,6 +109,7 @@ class Enforcement:
         self._clock = clock
         self._directory = directory
         self._keys = keys
+        self._minted = minted
         self._single_use = single_use
         self._authority = authority
         self._evidence = evidence
@@ -162,9 +165,10 @@ class Enforcement:
             return _Stopped(Refused(Reason.MANDATE_MISSING, "send Authorization: Bearer <mandate>"))
         zone: Zone | None = None
         target: CallTarget | None = None
+        known = self._minted.recall(bearer)
         raw = RawToken(bearer)
         try:
-            zone_id = unverified_routing(raw).zone_id
+            zone_id = unverified_routing(raw).zone_id if known is None else known.zone_id
             zone = self._directory.zone(zone_id)
             routing = _routing(arrival)
             if routing is not None:
@@ -173,15 +177,18 @@ class Enforcement:
             keys = self._keys.key_set(zone_id)
             if zone is None or keys is None:
                 return _Stopped(Refused(Reason.MANDATE_ZONE, "no such zone here"), zone)
-            mandate = verify_mandate(
-                raw,
-                keys=keys,
-                issuer=self._settings.issuer,
-                zone_id=zone_id,
-                mandate_classes=_GATEWAY_ONLY,
-                audience=self._settings.issuer,
-                now=now,
-            ).mandate
+            mandate = (
+                known
+                or verify_mandate(
+                    raw,
+                    keys=keys,
+                    issuer=self._settings.issuer,
+                    zone_id=zone_id,
+                    mandate_classes=_GATEWAY_ONLY,
+                    audience=self._settings.issuer,
+                    now=now,
+                ).mandate
+            )
         except WireError as error:
             return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:

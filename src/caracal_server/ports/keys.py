@@ -8,6 +8,7 @@ from caracal.tokens.keys import KeySet, SigningKey
 from caracal.tokens.secret import Secret
 
 from caracal.authority.identifiers import ProviderId, ZoneId
+from caracal.authority.mandates import Mandate
 
 
 class SigningKeys(Protocol):
@@ -26,6 +27,22 @@ class VerifyingKeys(Protocol):
     """The public keys of every zone: the active one and the one before while it overlaps."""
 
     def key_set(self, zone_id: ZoneId) -> KeySet | None: ...
+
+
+class MintedMandates(Protocol):
+    """Where STS and Gateway share a process: a mandate that was just signed need not be verified.
+
+    A token is recalled only when every byte is the one that was signed, which is what its signature
+    would show. Across processes nothing is ever recalled.
+    """
+
+    def remember(self, token: str, mandate: Mandate) -> None:
+        """Keep what was signed, for a while."""
+        ...
+
+    def recall(self, token: bytes) -> Mandate | None:
+        """The mandate of a token, at most once; `None` says nothing about the token."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

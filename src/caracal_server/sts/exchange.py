@@ -18,7 +18,7 @@ from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.graph import Graphs
-from caracal_server.ports.keys import SigningKeys
+from caracal_server.ports.keys import MintedMandates, SigningKeys
 from caracal_server.sts import entries
 from caracal_server.sts.clients import ProvenClient
 
@@ -37,6 +37,7 @@ class Exchange:
     entropy: Entropy
     graphs: Graphs
     keys: SigningKeys
+    minted: MintedMandates
     evidence: EvidenceLog
     issuer: str
 
@@ -63,7 +64,10 @@ class Exchange:
         await self.evidence.append(
             entries.granted(request_id, zone, application, mandate, outcome, at=self.clock.now_us())
         )
-        return Issued(mint(mandate, key), mandate)
+        token = mint(mandate, key)
+        if mandate.mandate_class is MandateClass.GATEWAY:
+            self.minted.remember(token, mandate)
+        return Issued(token, mandate)
 
     async def record_refusal(
         self, client: ProvenClient, request: ExchangeRequest, refused: Refused, request_id: str
