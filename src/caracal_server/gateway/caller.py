@@ -49,14 +49,21 @@ class Body:
 class Watch:
     """Ends a passage whose caller leaves. Nobody else may receive once its body is whole."""
 
-    __slots__ = ("_body", "_passage", "_receive", "_task", "_timer")
+    __slots__ = ("_after", "_body", "_passage", "_receive", "_task", "_timer")
 
-    def __init__(self, receive: Receive, body: Body | None, passage: Passage) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        body: Body | None,
+        passage: Passage,
+        after_seconds: float = WATCH_AFTER_SECONDS,
+    ) -> None:
+        self._after = after_seconds
         self._receive = receive
         self._body = body
         self._passage = passage
         self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(after_seconds, self._begin)
 
     def close(self) -> None:
         self._timer.cancel()
@@ -67,7 +74,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         if self._body is not None and not self._body.whole:
             # Whoever reads the body notices.
-            self._timer = loop.call_later(WATCH_AFTER_SECONDS, self._begin)
+            self._timer = loop.call_later(self._after, self._begin)
         else:
             self._task = loop.create_task(self._wait())
 
