@@ -49,9 +49,12 @@ def read_arrival(
     """
     if _METHOD.fullmatch(method) is None or method in _NOT_FORWARDED:
         return Refused(Reason.METHOD_UNSUPPORTED, f"{method[:20]} is not passed on")
-    if http_version == "1.0":
-        # Its responses can not be chunked, so one of unknown length could not be told from a cut one.
-        return Refused(Reason.FRAMING_INVALID, "send HTTP/1.1: HTTP/1.0 is not passed on")
+    if http_version != "1.1":
+        # The parser takes 0.9, 1.0 and 2.0 as well. Before 1.1 a response can not be chunked, so one of
+        # unknown length could not be told from a cut one.
+        return Refused(
+            Reason.FRAMING_INVALID, f"send HTTP/1.1: HTTP/{http_version} is not passed on"
+        )
     found: dict[bytes, bytes] = {}
     size = 0
     names_client = False
