@@ -87,7 +87,7 @@ async def test_single_use_that_can_not_be_told_lets_nothing_pass():
             raise Unavailable(Reason.STORE_UNAVAILABLE, "gone")
 
     async with gateway(HELLO) as world:
-        world.app.enforcement._single_use = Unreachable()
+        world.app.enforcement.single_use = Unreachable()
         assert (await world.call()).error == (503, "sts_unavailable", "store_unavailable")
         assert world.upstream.connections == 0
 

@@ -355,7 +355,7 @@ async def test_a_mandate_that_this_process_signed_is_judged_like_any_other():
         def remembered(**changes: object) -> str:
             mandate = world.mandate(**changes)
             token = world.zone.token(mandate)
-            world.app.enforcement._minted.remember(token, mandate)
+            world.app.enforcement.minted.remember(token, mandate)
             return f"Bearer {token}"
 
         once = remembered()

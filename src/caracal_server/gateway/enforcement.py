@@ -8,6 +8,7 @@ Until a call has spent its mandate nobody is known to stand behind it, or somebo
 second time: such refusals are recorded within bounds, and never make anybody wait for the disk.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -76,45 +77,25 @@ class _Stopped(msgspec.Struct, frozen=True):
     target: CallTarget | None = None
 
 
+@dataclass(slots=True)
 class Enforcement:
     """Admits or refuses calls."""
 
-    __slots__ = (
-        "_authority",
-        "_clock",
-        "_directory",
-        "_evidence",
-        "_keys",
-        "_minted",
-        "_results",
-        "_settings",
-        "_single_use",
-        "_unproven",
-    )
+    settings: GatewaySettings
+    clock: Clock
+    directory: ZoneDirectory
+    keys: VerifyingKeys
+    minted: MintedMandates
+    single_use: SingleUse
+    authority: LiveAuthority
+    evidence: EvidenceLog
+    metrics: GatewayMetrics
+    _results: Results = field(init=False)
+    _unproven: UnprovenRefusals = field(init=False)
 
-    def __init__(
-        self,
-        *,
-        settings: GatewaySettings,
-        clock: Clock,
-        directory: ZoneDirectory,
-        keys: VerifyingKeys,
-        minted: MintedMandates,
-        single_use: SingleUse,
-        authority: LiveAuthority,
-        evidence: EvidenceLog,
-        metrics: GatewayMetrics,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._directory = directory
-        self._keys = keys
-        self._minted = minted
-        self._single_use = single_use
-        self._authority = authority
-        self._evidence = evidence
-        self._results = Results(clock, evidence, metrics)
-        self._unproven = UnprovenRefusals(evidence, clock, metrics.unrecorded)
+    def __post_init__(self) -> None:
+        self._results = Results(self.clock, self.evidence, self.metrics)
+        self._unproven = UnprovenRefusals(self.evidence, self.clock, self.metrics.unrecorded)
 
     async def admit(self, incoming: IncomingCall) -> Admission | Refused:
         """Decide and record.
@@ -123,17 +104,17 @@ class Enforcement:
             Unavailable: something needed can not be reached, or the decision can not be recorded; the
                 call must not go upstream.
         """
-        now = self._clock.now()
+        now = self.clock.now()
         opened = self._open(incoming, now=now)
         if isinstance(opened, _Stopped):
             return self._turn_away(incoming, opened)
         zone, mandate, target = opened.zone, opened.mandate, opened.target
-        claim = await self._single_use.claim(mandate, now=now)
+        claim = await self.single_use.claim(mandate, now=now)
         if claim is not Claim.FIRST:
             return self._turn_away(incoming, _Stopped(_claimed(claim), zone, mandate, target))
         outcome = self._decide(incoming, opened, now=now)
         if isinstance(outcome, Refused):
-            await self._evidence.append(
+            await self.evidence.append(
                 entries.refused(
                     incoming.request_id,
                     zone,
@@ -141,17 +122,17 @@ class Enforcement:
                     incoming.arrival.resource,
                     _operation(incoming, target),
                     outcome,
-                    at=self._clock.now_us(),
+                    at=self.clock.now_us(),
                 )
             )
             return outcome
-        entry = entries.allowed(incoming.request_id, zone, outcome, at=self._clock.now_us())
+        entry = entries.allowed(incoming.request_id, zone, outcome, at=self.clock.now_us())
         await self._record(entry)
         return Admission(outcome, target, entry)
 
     async def _record(self, entry: Entry) -> None:
         try:
-            await self._evidence.append(entry)
+            await self.evidence.append(entry)
         except BaseException as fault:
             # It may be on record all the same: then its result says that nothing was sent.
             self._results.record(entry, Refused(_reason(fault), "nothing was sent"))
@@ -165,16 +146,16 @@ class Enforcement:
             return _Stopped(Refused(Reason.MANDATE_MISSING, "send Authorization: Bearer <mandate>"))
         zone: Zone | None = None
         target: CallTarget | None = None
-        known = self._minted.recall(bearer)
+        known = self.minted.recall(bearer)
         raw = RawToken(bearer)
         try:
             zone_id = unverified_routing(raw).zone_id if known is None else known.zone_id
-            zone = self._directory.zone(zone_id)
+            zone = self.directory.zone(zone_id)
             routing = _routing(arrival)
             if routing is not None:
                 return _Stopped(routing, zone)
             target = parse_target(incoming.raw_path, incoming.query)
-            keys = self._keys.key_set(zone_id)
+            keys = self.keys.key_set(zone_id)
             if zone is None or keys is None:
                 return _Stopped(Refused(Reason.MANDATE_ZONE, "no such zone here"), zone)
             mandate = (
@@ -182,10 +163,10 @@ class Enforcement:
                 or verify_mandate(
                     raw,
                     keys=keys,
-                    issuer=self._settings.issuer,
+                    issuer=self.settings.issuer,
                     zone_id=zone_id,
                     mandate_classes=_GATEWAY_ONLY,
-                    audience=self._settings.issuer,
+                    audience=self.settings.issuer,
                     now=now,
                 ).mandate
             )
@@ -193,8 +174,8 @@ class Enforcement:
             return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:
             return _Stopped(Refused(error.reason, error.detail), zone, None, target)
-        if mandate.expires_at - now < self._settings.minimum_remaining:
-            seconds = self._settings.minimum_remaining.total_seconds()
+        if mandate.expires_at - now < self.settings.minimum_remaining:
+            seconds = self.settings.minimum_remaining.total_seconds()
             expiring = f"it expires within {seconds:.0f} s: mint one for each call"
             return _Stopped(Refused(Reason.MANDATE_EXPIRING, expiring), zone, mandate, target)
         return _Opened(zone, mandate, target)
@@ -203,12 +184,12 @@ class Enforcement:
         self, incoming: IncomingCall, opened: _Opened, *, now: datetime
     ) -> AdmittedCall | Refused:
         mandate = opened.mandate
-        revocation = self._authority.revocation(mandate)
+        revocation = self.authority.revocation(mandate)
         if revocation is not None:
             return refused_by(revocation)
         if mandate.session_id is None:
             return Refused(Reason.SESSION_NOT_LIVE, "the mandate names no session")
-        session = self._authority.session(mandate.zone_id, mandate.session_id)
+        session = self.authority.session(mandate.zone_id, mandate.session_id)
         call = Call(incoming.arrival.resource, incoming.method, opened.target.segments)
         return decide_admission(opened.zone, mandate, session, call, now=now)
 
@@ -223,7 +204,7 @@ class Enforcement:
                     incoming.arrival.resource,
                     _operation(incoming, stopped.target),
                     stopped.refused,
-                    at=self._clock.now_us(),
+                    at=self.clock.now_us(),
                 )
             )
         return stopped.refused
