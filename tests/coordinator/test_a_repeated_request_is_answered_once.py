@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from caracal.authority.graph import GraphLimits
+from caracal.authority.graph import GraphChange, GraphLimits
 from caracal.tokens.secret import Secret
 from caracal_server.coordinator.idempotency import (
+    Answered,
     Draft,
     IdempotencyKey,
     IdempotencyReceipts,
@@ -178,29 +179,72 @@ async def test_delegations_are_answered_once_too(world: World) -> None:
     assert (await ask()).json()["error"] == "idempotency_result_inactive"
 
 
+def receipts(world: World, *keys: str) -> IdempotencyReceipts:
+    return IdempotencyReceipts(
+        store=world.store,
+        keys=tuple(Secret(key) for key in keys),
+        retention=timedelta(days=7),
+        generated_retention=timedelta(days=1),
+        max_receipts=10,
+    )
+
+
 async def test_a_key_made_with_the_digest_key_before_is_still_found(world: World) -> None:
-    operation = Operation(ZONE, "session.start.v2", "app-1")
+    async def once(*keys: str) -> bool:
+        async def make(draft: Draft | None) -> Answered:
+            answer = Answered(201, b"{}")
+            if draft is not None:
+                await world.store.save(ZONE, GraphChange(), draft.receipt(answer, "s"))
+            return answer
 
-    def receipts(*keys: str) -> IdempotencyReceipts:
-        return IdempotencyReceipts(
-            store=world.store,
-            keys=tuple(Secret(key) for key in keys),
-            retention=timedelta(days=7),
-            generated_retention=timedelta(days=1),
-            max_receipts=10,
+        outcome = await receipts(world, *keys).once(
+            Operation(ZONE, "session.start.v2", "app-1"),
+            IdempotencyKey(b"k"),
+            dict,
+            now=world.clock.now(),
+            live=lambda _: True,
+            make=make,
         )
+        assert isinstance(outcome, Answered)
+        return outcome.replayed
 
+    assert await once("old") is False
+    assert await once("new", "old") is True
+    assert await once("new") is False
+
+
+async def test_digests_need_a_key_and_a_key_is_not_shown(world: World) -> None:
     with pytest.raises(ValueError, match="digest key"):
-        receipts()
-    key = IdempotencyKey(b"k")
-    now = world.clock.now()
-    drafts = [
-        await one._find(operation, key, {}, now=now)
-        for one in (receipts("new", "old"), receipts("old"))
-    ]
-    digests = [draft.key_digest for draft in drafts if isinstance(draft, Draft)]
-    assert len(set(digests)) == 2
-    assert "k" not in repr(key)
+        receipts(world)
+    assert "telling" not in repr(IdempotencyKey(b"telling"))
+
+
+async def test_a_key_is_free_again_when_its_receipt_has_expired(world: World) -> None:
+    first = await keyed(world, "k")
+    world.clock.move(days=7, seconds=-1)
+    assert (await keyed(world, "k")).json()["error"] == "idempotency_result_inactive"
+    world.clock.move(seconds=1)
+    again = await keyed(world, "k")
+    assert again.status_code == 201
+    assert again.content != first.content
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ["y"]},
+        {"ttl_seconds": 60},
+        {"lifecycle": "service"},
+        {"parent_id": "p"},
+        {"parent_authority": "none"},
+        {"inherit_parent_edge_id": "e"},
+        {"metadata": {"task": "other"}},
+    ],
+)
+async def test_another_body_is_another_request(world: World, changes: dict[str, Any]) -> None:
+    await keyed(world, "k")
+    other = await keyed(world, "k", BODY | changes)
+    assert (other.status_code, other.json()["error"]) == (409, "idempotency_key_conflict")
 
 
 async def test_a_limit_is_never_passed_however_many_start_at_once(tmp_path) -> None:

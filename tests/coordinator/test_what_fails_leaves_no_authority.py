@@ -149,6 +149,44 @@ async def test_what_a_kill_owes_is_completed_by_the_next_sweep(
     assert len([kind for kind in kinds if not kind.endswith(("start", "create"))]) == 1
 
 
+async def test_what_was_recorded_is_not_recorded_again(world: World) -> None:
+    session = await world.session()
+    world.log.fails = world.store.fails = "before"
+    assert (await end(world, session, "")).status_code == 503
+    world.log.fails = ""
+    assert (await end(world, session, "")).status_code == 503
+    mend(world)
+    assert (await end(world, session, "")).status_code == 204
+    assert [kind for kind, *_ in await world.acts(session=session)] == [
+        "session.start",
+        "session.end",
+    ]
+
+
+async def test_a_suspension_stored_late_does_not_revoke_what_has_resumed(world: World) -> None:
+    session = await world.session()
+    world.log.gate = asyncio.Event()
+    suspending = asyncio.create_task(suspend(world, session, ""))
+    await until(lambda: world.graph.session(session).status == "suspended")
+    resuming = asyncio.create_task(world.ask("PATCH", f"/agents/{session}/resume"))
+    await until(lambda: world.graph.session(session).status == "active")
+    world.store.fails_next = 1
+    world.log.gate.set()
+    assert [(await one).status_code for one in (suspending, resuming)] == [503, 200]
+    await heal(world)
+    assert rows(await world.stored()) == rows(world.graphs)
+    assert rows(world.graphs)[2] == set()
+
+
+async def test_a_resumption_taken_back_keeps_why_it_was_suspended(world: World) -> None:
+    service = await world.session(lifecycle="service")
+    world.clock.move(seconds=120)
+    await world.coordinator.sweeper.sweep_once()
+    world.log.fails = "before"
+    await world.ask("PATCH", f"/agents/{service}/resume")
+    assert world.graph.session(service).end_reason == "service_heartbeat_lost"
+
+
 async def test_a_revocation_of_an_application_is_owed_like_any_kill(world: World) -> None:
     gone = Revocation(AnchorKind.APPLICATION, "app-1", world.clock.now(), "removed")
     entry = Entry(format=1, kind=Kind.SESSION_END, zone=ZONE, at=0, request="r", target="app-1")
@@ -158,6 +196,19 @@ async def test_a_revocation_of_an_application_is_owed_like_any_kill(world: World
     assert (await world.ask("GET", "/agents")).json()["error"] == "identity_revoked"
     await heal(world)
     assert (await world.stored()).revocation(world.mandate()) == gone
+
+
+async def test_lists_show_a_kill_that_is_not_stored_yet(world: World) -> None:
+    giver, session = await world.session(), await world.session()
+    await world.delegation(giver, session)
+    world.store.fails = "before"
+    await world.ask("DELETE", f"/agents/{session}")
+    page = (await world.ask("GET", "/agents")).json()["items"]
+    states = {item["agent_session_id"]: item["status"] for item in page}
+    assert states == {giver: "active", session: "terminated"}
+    active = (await world.ask("GET", "/agents?status=active")).json()["items"]
+    assert [item["agent_session_id"] for item in active] == [giver]
+    assert (await world.ask("GET", "/delegations/active")).json()["items"] == []
 
 
 async def test_another_application_does_not_complete_a_kill(world: World) -> None:

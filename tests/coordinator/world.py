@@ -120,11 +120,15 @@ class FragileStore:
     def __init__(self, store: SqlGraphStore) -> None:
         self._store = store
         self.fails = ""
+        self.fails_next = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     async def save(self, *change: Any) -> None:
+        if self.fails_next:
+            self.fails_next -= 1
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "made to fail")
         if self.fails != "before":
             await self._store.save(*change)
         if self.fails:
