@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
+_Compared = list[tuple[bytes, bytes, bytes]]
 
 _HOP_BY_HOP = frozenset(
     {
@@ -69,6 +71,7 @@ _RELATIVE = re.compile(rb"(?!//)(?![A-Za-z][A-Za-z0-9+.\-]*:)[\x21-\x5b\x5d-\x7e
 _TRACE_BYTES = 24
 
 
+@lru_cache(maxsize=1024)  # callers and upstreams use the same few names
 def _comparable(name: bytes) -> bytes:
     """Lower case, and `_` as `-`: many servers make both one variable, so both are one name here."""
     return name.lower().replace(b"_", b"-")
@@ -84,15 +87,14 @@ def forwardable_request_headers(
     `caracal.*`, `traceparent` (the Gateway writes it) and, when that was not valid, `tracestate`;
     and the names in `without`, in lower case, whose place the injected credential takes.
     """
-    listed = list(headers)
-    dropped = (
-        _NOT_FORWARDED | _named_by_connection(listed) | {_comparable(name) for name in without}
-    )
+    listed = [(_comparable(name), name, value) for name, value in headers]
+    dropped = _NOT_FORWARDED | _named_by_connection(listed)
+    if without:
+        dropped |= {_comparable(name) for name in without}
     if not _has_valid_trace(listed):
         dropped |= {b"tracestate"}
     kept: list[Header] = []
-    for name, value in listed:
-        key = _comparable(name)
+    for key, name, value in listed:
         if key in dropped or key.startswith(_OURS):
             continue
         if key == b"baggage":
@@ -109,11 +111,10 @@ def returnable_response_headers(headers: Iterable[Header]) -> Headers:
     Left out: hop-by-hop fields, fields that only the Gateway states, what gives away the upstream's
     software or would lead past the Gateway, and locations that are not relative.
     """
-    listed = list(headers)
+    listed = [(_comparable(name), name, value) for name, value in headers]
     dropped = _NOT_RETURNED | _named_by_connection(listed)
     kept: list[Header] = []
-    for name, value in listed:
-        key = _comparable(name)
+    for key, name, value in listed:
         if key in dropped or key.startswith(b"x-caracal-"):
             continue
         if key in {b"location", b"content-location"} and _RELATIVE.fullmatch(value.strip()) is None:
@@ -139,17 +140,15 @@ def reserved_for_credential(name: str) -> bool:
     return _TOKEN.fullmatch(name) is None or key in _RESERVED or key.startswith((b"proxy-", *_OURS))
 
 
-def _named_by_connection(headers: Iterable[Header]) -> set[bytes]:
-    return {
-        _comparable(option.strip())
-        for name, value in headers
-        if name.lower() == b"connection"
-        for option in value.split(b",")
-    }
+def _named_by_connection(headers: _Compared) -> frozenset[bytes]:
+    values = [value for key, _, value in headers if key == b"connection"]
+    return frozenset(
+        [_comparable(option.strip()) for value in values for option in value.split(b",")]
+    )
 
 
-def _has_valid_trace(headers: list[Header]) -> bool:
-    found = [value for name, value in headers if name.lower() == b"traceparent"]
+def _has_valid_trace(headers: _Compared) -> bool:
+    found = [value for key, _, value in headers if key == b"traceparent"]
     return len(found) == 1 and _valid_trace(found[0])
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from caracal.authority.identifiers import ApplicationId, ZoneId
@@ -78,15 +79,21 @@ class ClientAuthentication:
         return ProvenClient(zone, application)
 
     async def _matches(self, stored: str, secret: Secret, *, held_off: bool) -> bool:
-        try:
-            kind = parse_stored(stored)
-        except InvalidStoredSecret:
-            return False
-        match kind:
+        match _kind(stored):
             case GeneratedHash():
                 return matches_generated(secret, stored, self.pepper)
             case Argon2idHash():
                 return not held_off and await self.passwords.verify(stored, secret)
+            case None:
+                return False
+
+
+@lru_cache(maxsize=4096)  # the same few on every request
+def _kind(stored: str) -> GeneratedHash | Argon2idHash | None:
+    try:
+        return parse_stored(stored)
+    except InvalidStoredSecret:
+        return None
 
 
 _BAD_CREDENTIALS = "zone_id, application_id and client_secret do not belong together"
