@@ -8,7 +8,10 @@ import pytest
 from caracal.authority.mandates import MandateClass
 from caracal.authority.revocation import AnchorKind, Revocation
 from caracal.authority.scopes import ScopeSet
-from tests.coordinator.world import OTHER_KEY, OTHER_ZONE, World
+from caracal.tokens.jws import RawToken
+from caracal.tokens.keys import KeySet
+from caracal_server.coordinator.proofs import MandateProofs
+from tests.coordinator.world import ISSUER, OTHER_KEY, OTHER_ZONE, ZONE, World
 
 WRONG: list[tuple[str, dict[str, Any], int, str]] = [
     ("gateway class", {"mandate_class": MandateClass.GATEWAY}, 401, "invalid_token"),
@@ -34,6 +37,43 @@ async def test_a_mandate_that_will_not_do_is_refused(world: World) -> None:
         answer = await world.ask("GET", "/agents", token=world.bearer(**changes))
         assert (answer.status_code, answer.json()["error"]) == (status, code), why
     assert await world.entries() == []
+
+
+async def test_what_was_proven_before_is_not_believed_any_longer_than_it_holds(
+    world: World,
+) -> None:
+    bearer = world.bearer()
+    assert [(await world.ask("GET", "/agents", token=bearer)).status_code for _ in range(2)] == [
+        200,
+        200,
+    ]
+    elsewhere = await world.ask("GET", "/agents", token=bearer, zone=OTHER_ZONE)
+    assert elsewhere.json()["error"] == "zone_mismatch"
+    forged = await world.ask("GET", "/agents", token=bearer[:-4] + "AAAA")
+    assert forged.json()["error"] == "invalid_token"
+    kept = world.keys.sets[ZONE]
+    world.keys.sets[ZONE] = kept.rotated(OTHER_KEY.public)
+    assert (await world.ask("GET", "/agents", token=bearer)).status_code == 200
+    world.keys.sets[ZONE] = KeySet(OTHER_KEY.public)
+    retired = await world.ask("GET", "/agents", token=bearer)
+    assert (retired.status_code, retired.json()["error"]) == (401, "invalid_token")
+    world.keys.sets[ZONE] = kept
+    assert (await world.ask("GET", "/agents", token=bearer)).status_code == 200
+    world.graph.revocations.add(
+        Revocation(AnchorKind.RECORD, "record-1", world.clock.now(), "compromised")
+    )
+    assert (await world.ask("GET", "/agents", token=bearer)).json()["error"] == "identity_revoked"
+    world.graph.revocations.lift(AnchorKind.RECORD, "record-1")
+    world.clock.move(minutes=16)
+    assert (await world.ask("GET", "/agents", token=bearer)).status_code == 401
+
+
+async def test_only_so_many_proofs_are_remembered(world: World) -> None:
+    proofs = MandateProofs(world.keys, ISSUER, remembered=2)
+    for number in (1, 2, 3, 1, 3):
+        raw = RawToken(world.bearer(id=f"mandate-{number}").encode())
+        assert proofs.prove(raw, world.clock.now()).id == f"mandate-{number}"
+        assert len(proofs._proofs) <= 2
 
 
 async def test_an_expired_mandate_is_refused(world: World) -> None:

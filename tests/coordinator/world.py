@@ -90,8 +90,11 @@ class CountingIds:
 
 
 class Keys:
+    def __init__(self) -> None:
+        self.sets = {ZONE: KeySet(KEY.public), OTHER_ZONE: KeySet(OTHER_KEY.public)}
+
     def key_set(self, zone_id: ZoneId) -> KeySet | None:
-        return {ZONE: KeySet(KEY.public), OTHER_ZONE: KeySet(OTHER_KEY.public)}.get(zone_id)
+        return self.sets.get(zone_id)
 
 
 class FragileLog:
@@ -185,6 +188,7 @@ class World:
     clock: HandClock
     ids: CountingIds
     zones: MemoryZones
+    keys: Keys
     graphs: LiveGraphs
     store: FragileStore
     log: FragileLog
@@ -335,7 +339,7 @@ async def opened(
     evidence_store = SqlEvidenceStore(database)
     sequencer = Sequencer(evidence_store, AuditSettings("caracal.example"), Integrity())
     await sequencer.start([ZONE])
-    clock, ids, zones = HandClock(), ids or CountingIds(), MemoryZones()
+    clock, ids, zones, keys = HandClock(), ids or CountingIds(), MemoryZones(), Keys()
     zones.install(
         zone_record(
             ZONE,
@@ -358,7 +362,7 @@ async def opened(
             graphs=graphs,
             store=store,
             evidence=log,
-            keys=Keys(),
+            keys=keys,
             operators=operators,
             digest_keys=(Secret("digest key"), Secret("older digest key")),
         ),
@@ -366,7 +370,9 @@ async def opened(
     app = Edge(coordinator.routes, refuse=render_coordinator, entropy=ids)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://caracal") as client:
-        yield World(clock, ids, zones, graphs, store, log, evidence_store, coordinator, client)
+        yield World(
+            clock, ids, zones, keys, graphs, store, log, evidence_store, coordinator, client
+        )
         await coordinator.acts.drain()
     await sequencer.close()
     await database.close()

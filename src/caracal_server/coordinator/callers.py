@@ -7,16 +7,14 @@ from typing import TypeAlias
 from starlette.requests import Request
 
 from caracal.authority.identifiers import ApplicationId, ZoneId
-from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.scopes import LIFECYCLE
 from caracal.authority.zones import Application
 from caracal.tokens.jws import RawToken
-from caracal.tokens.keys import KeySet
-from caracal.tokens.mandates import unverified_routing, verify_mandate
 from caracal.tokens.refusal import TokenRefused
+from caracal_server.coordinator.proofs import MandateProofs
 from caracal_server.ports.clock import Clock
-from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.peers import LiveAuthority
 from caracal_server.ports.zones import ZoneDirectory
@@ -60,10 +58,9 @@ class Authentication:
 
     clock: Clock
     directory: ZoneDirectory
-    keys: VerifyingKeys
+    proofs: MandateProofs
     authority: LiveAuthority
     operators: Authenticate
-    issuer: str
 
     def application(self, request: Request, zone_id: ZoneId) -> ApplicationCaller:
         """The application behind a session mandate of the zone."""
@@ -95,26 +92,10 @@ class Authentication:
         return ApplicationCaller(self._usable(mandate, now), mandate)
 
     def _verify(self, token: str, now: datetime) -> Mandate:
-        raw = RawToken(token.encode())
         try:
-            claimed = unverified_routing(raw).zone_id
-            return verify_mandate(
-                raw,
-                keys=self._key_set(claimed),
-                issuer=self.issuer,
-                zone_id=claimed,
-                mandate_classes=(MandateClass.SESSION,),
-                audience=self.issuer,
-                now=now,
-            ).mandate
+            return self.proofs.prove(RawToken(token.encode()), now)
         except TokenRefused as refused:
             raise RequestRefused(Problem(refused.reason, refused.detail)) from None
-
-    def _key_set(self, zone_id: ZoneId) -> KeySet:
-        keys = self.keys.key_set(zone_id)
-        if keys is None:
-            raise TokenRefused(Reason.MANDATE_KEY_UNKNOWN, "no key of ours signed it")
-        return keys
 
     def _usable(self, mandate: Mandate, now: datetime) -> Application:
         zone = self.directory.zone(mandate.zone_id)

@@ -162,8 +162,9 @@ class IdempotencyReceipts:
         """
         if key is None:
             return await make(None)
-        async with self._turn(operation, key):
-            found = await self._find(operation, key, request(), now=now)
+        digests = tuple(self._digest(key, secret) for secret in self._keys)
+        async with self._turn(operation, digests[0]):
+            found = await self._find(operation, key, digests, request(), now=now)
             match found:
                 case Refused():
                     return found
@@ -181,9 +182,9 @@ class IdempotencyReceipts:
                     return outcome
 
     @asynccontextmanager
-    async def _turn(self, operation: Operation, key: IdempotencyKey) -> AsyncIterator[None]:
+    async def _turn(self, operation: Operation, digest: str) -> AsyncIterator[None]:
         """Hold the turn among the requests of this key."""
-        name = (operation, self._digest(key, self._keys[0]))
+        name = (operation, digest)
         turn = self._turns.setdefault(name, _Turn())
         turn.waiting += 1
         try:
@@ -195,11 +196,16 @@ class IdempotencyReceipts:
                 del self._turns[name]
 
     async def _find(
-        self, operation: Operation, key: IdempotencyKey, request: JsonValue, *, now: datetime
+        self,
+        operation: Operation,
+        key: IdempotencyKey,
+        digests: tuple[str, ...],
+        request: JsonValue,
+        *,
+        now: datetime,
     ) -> IdempotencyReceipt | Draft | Refused:
         """Find the receipt of this key, draft one, or say why neither will do."""
         asked = hashlib.sha256(canonical_json(request)).hexdigest()
-        digests = [self._digest(key, secret) for secret in self._keys]
         for digest in digests:
             receipt = await self._store.receipt(
                 operation.zone_id, operation.name, operation.scope, digest

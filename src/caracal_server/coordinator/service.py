@@ -11,6 +11,7 @@ from caracal_server.coordinator.delegations import Delegate, Revoke
 from caracal_server.coordinator.http import CoordinatorRoutes, UseCases
 from caracal_server.coordinator.idempotency import IdempotencyReceipts
 from caracal_server.coordinator.live_graphs import LiveGraphs
+from caracal_server.coordinator.proofs import MandateProofs
 from caracal_server.coordinator.reads import DelegationReads, SessionReads
 from caracal_server.coordinator.sessions import (
     End,
@@ -98,10 +99,9 @@ def _authentication(settings: CoordinatorSettings, ports: CoordinatorPorts) -> A
     return Authentication(
         clock=ports.clock,
         directory=ports.directory,
-        keys=ports.keys,
+        proofs=MandateProofs(ports.keys, settings.issuer),
         authority=ports.graphs,
         operators=ports.operators,
-        issuer=settings.issuer,
     )
 
 
