@@ -69,6 +69,15 @@ def _replace_receipt(dialect: str) -> Insert:
     )
 
 
+_find_receipt = Rendered(
+    ("zone", "of_scope", "of_operation", "of_key"),
+    lambda _: select(idempotency_receipt).where(
+        idempotency_receipt.c.zone_id == bindparam("zone"),
+        idempotency_receipt.c.scope == bindparam("of_scope"),
+        idempotency_receipt.c.operation == bindparam("of_operation"),
+        idempotency_receipt.c.key_digest == bindparam("of_key"),
+    ),
+)
 _put_receipt = Rendered(names_of(idempotency_receipt), _replace_receipt)
 
 
@@ -143,14 +152,11 @@ class SqlGraphStore:
     async def receipt(
         self, zone_id: ZoneId, operation: str, scope: str, key_digest: str
     ) -> IdempotencyReceipt | None:
-        table = idempotency_receipt
-        statement = select(table).where(
-            table.c.zone_id == zone_id,
-            table.c.scope == scope,
-            table.c.operation == operation,
-            table.c.key_digest == key_digest,
+        row = await self._database.read(
+            lambda connection: _find_receipt.run(
+                connection, zone_id, scope, operation, key_digest
+            ).fetchone()
         )
-        row = await self._database.read(lambda connection: connection.execute(statement).first())
         return None if row is None else read_receipt(row)
 
     async def receipt_count(self, zone_id: ZoneId, scope: str, *, now: datetime) -> int:

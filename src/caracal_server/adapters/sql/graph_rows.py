@@ -1,5 +1,6 @@
 """Sessions, delegations, revocations and receipts as rows, and back."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -182,15 +183,17 @@ def receipt_row(receipt: IdempotencyReceipt) -> Row:
     )
 
 
-def read_receipt(row: Any) -> IdempotencyReceipt:
+def read_receipt(row: Sequence[Any]) -> IdempotencyReceipt:
+    """Read a whole row, in the order of `receipt_row`."""
+    zone_id, scope, operation, key_digest, request_digest, status, body, result_id, expires_at = row
     return IdempotencyReceipt(
-        zone_id=ZoneId(row.zone_id),
-        operation=row.operation,
-        scope=row.scope,
-        key_digest=row.key_digest,
-        request_digest=row.request_digest,
-        status=row.status,
-        body=row.body,
-        result_id=row.result_id,
-        expires_at=from_us(row.expires_at),
+        zone_id=ZoneId(zone_id),
+        operation=operation,
+        scope=scope,
+        key_digest=key_digest,
+        request_digest=request_digest,
+        status=status,
+        body=body,
+        result_id=result_id,
+        expires_at=from_us(expires_at),
     )
