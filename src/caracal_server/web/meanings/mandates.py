@@ -52,7 +52,7 @@ MEANINGS: Meanings = {
     ),
     Reason.MANDATE_TOO_LARGE: Meaning(
         "the mandate is too large",
-        "a mandate has at most 4,096 bytes; shorten the chain of delegations",
+        "name fewer resources, or shorten the chain of delegations",
         oauth=_INVALID,
         coordinator=_INVALID,
         problem=401,
