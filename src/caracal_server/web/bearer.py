@@ -7,7 +7,7 @@ from typing import Final
 from caracal.authority.outcomes import Reason, Refused
 from caracal_server.web.asgi import Header
 
-MAX_BEARER_BYTES: Final = 4096
+MAX_BEARER_BYTES: Final = 8192
 
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 _SCHEME = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr](?: |$)")
@@ -20,7 +20,7 @@ def bearer_token(headers: Iterable[Header]) -> str | Refused:
         headers: as in an ASGI scope, names in lower case.
 
     Returns:
-        The token, at most 4,096 bytes of the characters that RFC 6750 allows; or why there is none.
+        The token, at most 8,192 bytes of the characters that RFC 6750 allows; or why there is none.
     """
     found: bytes | None = None
     for name, value in headers:
