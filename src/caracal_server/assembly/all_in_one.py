@@ -16,6 +16,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
+from caracal.authority.outcomes import Unavailable
 from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.entropy import SystemEntropy
@@ -213,17 +214,24 @@ def _upstream(settings: dict[str, Any]) -> PooledUpstreamClient:
 
 
 async def _record_start(base: Foundations, settings: dict[str, Any]) -> None:
-    """Every later entry is to be read beside this one: which release ran, and with which settings."""
+    """Every later entry is to be read beside this one: which release ran, and with which settings.
+
+    A broken log takes no entry and refuses whatever needs one. The process starts all the same, so that
+    the log can be looked into.
+    """
     shown = {name: str(value) for name, value in sorted(settings.items())}
-    await base.audit.sequencer.append(
-        Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.SERVICE_START,
-            zone=SYSTEM_LOG,
-            at=base.clock.now_us(),
-            request=base.entropy.new_id(),
-            target="caracal",
-            detail=f"release {RELEASE}",
-            digest=hashlib.sha256(msgspec.json.encode(shown)).hexdigest(),
-        )
+    entry = Entry(
+        format=ENTRY_FORMAT,
+        kind=Kind.SERVICE_START,
+        zone=SYSTEM_LOG,
+        at=base.clock.now_us(),
+        request=base.entropy.new_id(),
+        target="caracal",
+        detail=f"release {RELEASE}",
+        digest=hashlib.sha256(msgspec.json.encode(shown)).hexdigest(),
     )
+    try:
+        await base.audit.sequencer.append(entry)
+    except Unavailable:
+        if base.audit.sweep.check() is None:
+            raise
