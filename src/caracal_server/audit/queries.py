@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.bundle import BundleWriter
 from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.proofs import (
@@ -107,8 +107,16 @@ class EvidenceReader:
         """Sign a fresh checkpoint, and return the whole log up to it as a bundle, in pieces.
 
         The store is copied, not judged: the bundle of a falsified log is made, and does not verify.
+        When nothing is signed any more, because a log is broken, it goes up to what was signed last.
         """
-        checkpoint = await self._checkpointer.sign(zone_id)
+        try:
+            checkpoint = await self._checkpointer.sign(zone_id)
+        except Unavailable as fault:
+            stopped = fault.reason is Reason.EVIDENCE_UNAVAILABLE
+            signed = await self._store.latest_checkpoint(zone_id) if stopped else None
+            if signed is None:
+                raise
+            checkpoint = signed
         return self._bundle(zone_id, checkpoint)
 
     async def _bundle(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> AsyncIterator[bytes]:
