@@ -1,0 +1,177 @@
+"""T15: kill -9 at any moment. Nothing that was acknowledged is lost, and nothing happened unrecorded."""
+
+import asyncio
+import contextlib
+import random
+import re
+import signal
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from examples.demo.upstream import RunningDatasette
+from tests.support.deployment import API, Deployment, Zone, deployed, unique, zone_document
+from tests.support.running import Running, start_caracal
+
+SEED = 20_260_101
+ROUNDS = 4
+CLIENTS = 8
+LEAST_CALLS, MOST_CALLS = 5, 120
+
+
+@dataclass(slots=True)
+class Acknowledged:
+    """What clients were told before their server died, by request id or path."""
+
+    mints: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
+    refusals: set[str] = field(default_factory=set)
+    sessions: set[str] = field(default_factory=set)
+
+
+async def work_until_it_dies(running: Running, authority, told: Acknowledged, path, after: int):
+    """Mint and call from many clients; once so many calls have passed, kill the server in the middle."""
+    done = asyncio.Event()
+    target = len(told.calls) + after
+
+    async def client(http: httpx.AsyncClient) -> None:
+        while True:
+            minted = await authority_asks(http, authority)
+            told.mints.add(minted.headers["x-request-id"])
+            mandate = minted.json()["access_token"]
+            headers = authority.headers(mandate)
+            called = await http.get(f"{running.gateway}{path()}", headers=headers)
+            if called.status_code in (200, 404):
+                told.calls.add(called.headers["x-request-id"])
+            again = await http.get(f"{running.gateway}/undeclared", headers=headers)
+            assert again.status_code == 401, again.text
+            refused = await authority_asks(http, authority, scope="api:write")
+            assert refused.status_code == 403, refused.text
+            told.refusals.add(refused.headers["x-request-id"])
+            if len(told.calls) >= target:
+                done.set()
+
+    limits = httpx.Limits(max_connections=CLIENTS)
+    async with httpx.AsyncClient(timeout=10, trust_env=False, limits=limits) as http:
+        clients = [asyncio.create_task(client(http)) for _ in range(CLIENTS)]
+        async with asyncio.timeout(30):
+            await done.wait()
+        running.process.send_signal(signal.SIGKILL)
+        for outcome in await asyncio.gather(*clients, return_exceptions=True):
+            assert isinstance(outcome, httpx.TransportError), outcome
+
+
+async def authority_asks(http: httpx.AsyncClient, authority, **more: str) -> httpx.Response:
+    agent = authority.agent
+    return await http.post(
+        f"{agent.zone.deployment.running.control}/oauth/2/token",
+        data={
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "zone_id": agent.zone.id,
+            "application_id": agent.application,
+            "client_secret": agent.secret,
+            "scope": "api:read",
+            "resource": API,
+            "agent_session_id": authority.session,
+            "delegation_edge_id": authority.delegation,
+        }
+        | more,
+    )
+
+
+@contextlib.contextmanager
+def mortal(data, environment):
+    """A server that may be dead at the end."""
+    running = start_caracal(data, environment=environment)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait(10)
+        running.process.stdout.close()
+
+
+def recorded(zone: Zone, kind: str, verdict: str) -> dict[str, dict]:
+    return {entry["request"]: entry for entry in zone.evidence(kind=kind, verdict=verdict)}
+
+
+def readable(deployment: Deployment, name: str) -> Zone:
+    return Zone(deployment, zone_document(name, deployment.upstream.url, policy=READ_ONLY))
+
+
+READ_ONLY = 'permit (principal, action == Action::"api:read", resource);\n'
+
+
+@pytest.fixture
+def dice():
+    return random.Random(SEED)
+
+
+def test_whatever_was_acknowledged_or_reached_the_upstream_is_on_record(tmp_path, upstream, dice):
+    environment = {"CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority}
+    data, told = tmp_path / "data", Acknowledged()
+    path = f"/json?{unique('death')}"
+    with mortal(data, environment) as running, deployed(running, upstream) as it:
+        zone = it.zone("mortal", policy=READ_ONLY)
+        work(running, zone, told, lambda: path, dice)
+    for _ in range(ROUNDS - 1):
+        with mortal(data, environment) as running, deployed(running, upstream) as it:
+            zone.deployment = it
+            hold_to_account(zone, told, upstream.to(path))
+            work(running, zone, told, lambda: path, dice)
+    with mortal(data, environment) as running, deployed(running, upstream) as it:
+        zone.deployment = it
+        hold_to_account(zone, told, upstream.to(path))
+        assert it.ready()["ready"]
+        assert zone.agent().authority().call(path).status_code == 200
+    assert len(told.calls) >= ROUNDS * LEAST_CALLS
+
+
+def work(running: Running, zone: Zone, told: Acknowledged, path, dice: random.Random) -> None:
+    authority = zone.agent().authority()
+    told.sessions.add(authority.session)
+    calls = dice.randint(LEAST_CALLS, MOST_CALLS)
+    asyncio.run(work_until_it_dies(running, authority, told, path, calls))
+
+
+def hold_to_account(zone: Zone, told: Acknowledged, arrived) -> None:
+    """What clients and the upstream know of is in the evidence, and the evidence proves itself."""
+    allowed = recorded(zone, "call", "allow")
+    assert told.calls <= allowed.keys()
+    assert {seen.header("x-request-id") for seen in arrived} <= allowed.keys()
+    assert told.mints <= recorded(zone, "exchange", "allow").keys()
+    assert told.refusals <= recorded(zone, "exchange", "refuse").keys()
+    assert told.sessions <= {entry["session"] for entry in zone.evidence(kind="session.start")}
+    listed = zone.operate("GET", "agents", params={"limit": 500}).json()["items"]
+    assert told.sessions <= {item["agent_session_id"] for item in listed}
+    assert zone.verify_evidence().entries >= len(allowed) + len(told.mints)
+
+
+def test_every_line_of_a_real_apis_own_access_log_has_its_decision(tmp_path, upstream, dice):
+    shop = RunningDatasette(tmp_path / "shop", events=10)
+    environment = {"CARACAL_PRIVATE_EGRESS_HOSTS": f"127.0.0.1:{upstream.port}"}
+    data, told = tmp_path / "data", Acknowledged()
+    numbers = iter(range(1, 1_000_000))
+    with shop:
+        environment["CARACAL_PRIVATE_EGRESS_HOSTS"] = shop.url.removeprefix("http://")
+        resource = {
+            "identifier": API,
+            "upstream": shop.url,
+            "provider": "shop",
+            "operations": {
+                "GET /shop/orders/{id}": "api:read",
+                "POST /shop/orders/-/insert": "api:write",
+            },
+        }
+        custody = {"name": "shop", "kind": "bearer_token", "secret": shop.token}
+        with mortal(data, environment) as running, deployed(running, upstream) as it:
+            zone = it.zone("mortal", policy=READ_ONLY, resources=[resource], providers=[custody])
+            work(running, zone, told, lambda: f"/shop/orders/{next(numbers)}.json", dice)
+        with mortal(data, environment) as running, deployed(running, upstream) as it:
+            zone.deployment = it
+            hold_to_account(zone, told, ())
+            decided = {entry["operation"] for entry in recorded(zone, "call", "allow").values()}
+            hits = [line for line in shop.requests() if re.match(r"/shop/orders/\d", line.path)]
+            assert len(hits) >= len(told.calls) >= LEAST_CALLS
+            assert {f"{line.method} {line.path}" for line in hits} <= decided
