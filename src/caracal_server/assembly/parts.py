@@ -127,8 +127,19 @@ class Foundations:
             AuditSettings(log_origin, sweep_interval=timedelta(minutes=settings["SWEEP_MINUTES"])),
         )
         return cls(
-            clock, entropy, stores, ring, records, pepper, zone_keys, MintedInMemory(), zones, credentials, graphs, audit
-        )  # fmt: skip
+            clock=clock,
+            entropy=entropy,
+            stores=stores,
+            ring=ring,
+            records=records,
+            pepper=pepper,
+            zone_keys=zone_keys,
+            minted=MintedInMemory(),
+            zones=zones,
+            credentials=credentials,
+            graphs=graphs,
+            audit=audit,
+        )
 
     def derived_key(self, purpose: str) -> Secret:
         """A key for one purpose, derived from the pepper: what it keys outlives no pepper."""
