@@ -104,17 +104,8 @@ class Foundations:
         pepper = ring.client_secret_pepper(
             needed_by=_if(any(record.secret_hashes for record in records), "client secrets")
         )
-        sealed = any(record.sealed_credentials for record in records)
-        credentials = OpenedCredentials(
-            ring.credential_opener(needed_by=_if(sealed, "upstream credentials"))
-        )
-        zones = MemoryZones()
-        limits = GraphLimits(
-            sessions_per_zone=settings["SESSIONS_PER_ZONE"],
-            sessions_per_application=settings["SESSIONS_PER_APPLICATION"],
-            children_per_session=settings["CHILDREN_PER_SESSION"],
-        )
-        graphs = LiveGraphs(limits)
+        credentials = _credentials(ring, records)
+        zones, graphs = MemoryZones(), LiveGraphs(_limits(settings))
         for record in records:
             credentials.install(record)
             await load_graph(graphs, stores.graph, record.id, now=clock.now())
@@ -255,6 +246,19 @@ class _Removal:
         )
         change = GraphChange(revocations=(revocation,), epoch=graph.epoch)
         await self.coordinator.commitment.take(zone_id, change, entry)
+
+
+def _credentials(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> OpenedCredentials:
+    sealed = any(record.sealed_credentials for record in records)
+    return OpenedCredentials(ring.credential_opener(needed_by=_if(sealed, "upstream credentials")))
+
+
+def _limits(settings: dict[str, Any]) -> GraphLimits:
+    return GraphLimits(
+        sessions_per_zone=settings["SESSIONS_PER_ZONE"],
+        sessions_per_application=settings["SESSIONS_PER_APPLICATION"],
+        children_per_session=settings["CHILDREN_PER_SESSION"],
+    )
 
 
 async def _zone_keys(

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from caracal.authority.graph import GraphChange, ZoneGraph
-
 from caracal.authority.delegation import Delegation
+from caracal.authority.graph import GraphChange, ZoneGraph
 from caracal.authority.identifiers import ApplicationId, SessionId, ZoneId
 from caracal.authority.revocation import Revocation
 from caracal.authority.sessions import Lifecycle, Session, Status

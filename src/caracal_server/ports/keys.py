@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from caracal.tokens.keys import KeySet, SigningKey
-from caracal.tokens.secret import Secret
-
 from caracal.authority.identifiers import ProviderId, ZoneId
 from caracal.authority.mandates import Mandate
+from caracal.tokens.keys import KeySet, SigningKey
+from caracal.tokens.secret import Secret
 
 
 class SigningKeys(Protocol):
