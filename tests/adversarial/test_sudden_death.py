@@ -11,18 +11,18 @@ import httpx
 import pytest
 
 from examples.demo.upstream import RunningDatasette
-from tests.support.deployment import API, Deployment, Zone, deployed, unique, zone_document
+from tests.support.deployment import API, Zone, deployed, unique
 from tests.support.running import Running, start_caracal
 
 SEED = 20_260_101
-ROUNDS = 4
 CLIENTS = 8
-LEAST_CALLS, MOST_CALLS = 5, 120
+COUNTDOWN = (5, 80)
+MOMENTS = ("arrival", "mint", "call", "refusal", "arrival")
 
 
 @dataclass(slots=True)
 class Acknowledged:
-    """What clients were told before their server died, by request id or path."""
+    """What clients were told before their server died, by request id."""
 
     mints: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
@@ -30,36 +30,49 @@ class Acknowledged:
     sessions: set[str] = field(default_factory=set)
 
 
-async def work_until_it_dies(running: Running, authority, told: Acknowledged, path, after: int):
-    """Mint and call from many clients; once so many calls have passed, kill the server in the middle."""
-    done = asyncio.Event()
-    target = len(told.calls) + after
+@dataclass(slots=True)
+class Death:
+    """Comes with the n-th of some moment: at the worst time for whoever acts before it is on record."""
+
+    running: Running
+    moment: str
+    countdown: int
+
+    def at(self, moment: str) -> None:
+        if moment == self.moment:
+            self.countdown -= 1
+            if self.countdown == 0:
+                self.running.process.send_signal(signal.SIGKILL)
+
+
+async def work_until_it_dies(death: Death, authority, told: Acknowledged, path):
+    """Mint, call, call again and ask for too much, from many clients at once."""
+    gateway = death.running.gateway
 
     async def client(http: httpx.AsyncClient) -> None:
         while True:
             minted = await authority_asks(http, authority)
+            death.at("mint")
             told.mints.add(minted.headers["x-request-id"])
-            mandate = minted.json()["access_token"]
-            headers = authority.headers(mandate)
-            called = await http.get(f"{running.gateway}{path()}", headers=headers)
+            headers = authority.headers(minted.json()["access_token"])
+            called = await http.get(f"{gateway}{path()}", headers=headers)
+            death.at("call")
             if called.status_code in (200, 404):
                 told.calls.add(called.headers["x-request-id"])
-            again = await http.get(f"{running.gateway}/undeclared", headers=headers)
+            again = await http.get(f"{gateway}/undeclared", headers=headers)
             assert again.status_code == 401, again.text
             refused = await authority_asks(http, authority, scope="api:write")
+            death.at("refusal")
             assert refused.status_code == 403, refused.text
             told.refusals.add(refused.headers["x-request-id"])
-            if len(told.calls) >= target:
-                done.set()
 
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(timeout=10, trust_env=False, limits=limits) as http:
-        clients = [asyncio.create_task(client(http)) for _ in range(CLIENTS)]
         async with asyncio.timeout(30):
-            await done.wait()
-        running.process.send_signal(signal.SIGKILL)
-        for outcome in await asyncio.gather(*clients, return_exceptions=True):
-            assert isinstance(outcome, httpx.TransportError), outcome
+            clients = [client(http) for _ in range(CLIENTS)]
+            outcomes = await asyncio.gather(*clients, return_exceptions=True)
+    for outcome in outcomes:
+        assert isinstance(outcome, httpx.TransportError), outcome
 
 
 async def authority_asks(http: httpx.AsyncClient, authority, **more: str) -> httpx.Response:
@@ -96,10 +109,6 @@ def recorded(zone: Zone, kind: str, verdict: str) -> dict[str, dict]:
     return {entry["request"]: entry for entry in zone.evidence(kind=kind, verdict=verdict)}
 
 
-def readable(deployment: Deployment, name: str) -> Zone:
-    return Zone(deployment, zone_document(name, deployment.upstream.url, policy=READ_ONLY))
-
-
 READ_ONLY = 'permit (principal, action == Action::"api:read", resource);\n'
 
 
@@ -112,27 +121,31 @@ def test_whatever_was_acknowledged_or_reached_the_upstream_is_on_record(tmp_path
     environment = {"CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority}
     data, told = tmp_path / "data", Acknowledged()
     path = f"/json?{unique('death')}"
-    with mortal(data, environment) as running, deployed(running, upstream) as it:
-        zone = it.zone("mortal", policy=READ_ONLY)
-        work(running, zone, told, lambda: path, dice)
-    for _ in range(ROUNDS - 1):
+    zone: Zone | None = None
+    for moment in MOMENTS:
         with mortal(data, environment) as running, deployed(running, upstream) as it:
+            if zone is None:
+                zone = it.zone("mortal", policy=READ_ONLY)
             zone.deployment = it
             hold_to_account(zone, told, upstream.to(path))
-            work(running, zone, told, lambda: path, dice)
+            work(Death(running, moment, dice.randint(*COUNTDOWN)), zone, told, lambda: path)
     with mortal(data, environment) as running, deployed(running, upstream) as it:
         zone.deployment = it
         hold_to_account(zone, told, upstream.to(path))
         assert it.ready()["ready"]
         assert zone.agent().authority().call(path).status_code == 200
-    assert len(told.calls) >= ROUNDS * LEAST_CALLS
+    assert min(map(len, (told.calls, told.mints, told.refusals))) > len(MOMENTS)
 
 
-def work(running: Running, zone: Zone, told: Acknowledged, path, dice: random.Random) -> None:
+def work(death: Death, zone: Zone, told: Acknowledged, path) -> None:
     authority = zone.agent().authority()
     told.sessions.add(authority.session)
-    calls = dice.randint(LEAST_CALLS, MOST_CALLS)
-    asyncio.run(work_until_it_dies(running, authority, told, path, calls))
+    upstream = zone.deployment.upstream
+    upstream.on_arrival = lambda _received: death.at("arrival")
+    try:
+        asyncio.run(work_until_it_dies(death, authority, told, path))
+    finally:
+        upstream.on_arrival = None
 
 
 def hold_to_account(zone: Zone, told: Acknowledged, arrived) -> None:
@@ -167,11 +180,12 @@ def test_every_line_of_a_real_apis_own_access_log_has_its_decision(tmp_path, ups
         custody = {"name": "shop", "kind": "bearer_token", "secret": shop.token}
         with mortal(data, environment) as running, deployed(running, upstream) as it:
             zone = it.zone("mortal", policy=READ_ONLY, resources=[resource], providers=[custody])
-            work(running, zone, told, lambda: f"/shop/orders/{next(numbers)}.json", dice)
+            death = Death(running, "call", dice.randint(*COUNTDOWN))
+            work(death, zone, told, lambda: f"/shop/orders/{next(numbers)}.json")
         with mortal(data, environment) as running, deployed(running, upstream) as it:
             zone.deployment = it
             hold_to_account(zone, told, ())
             decided = {entry["operation"] for entry in recorded(zone, "call", "allow").values()}
             hits = [line for line in shop.requests() if re.match(r"/shop/orders/\d", line.path)]
-            assert len(hits) >= len(told.calls) >= LEAST_CALLS
+            assert len(hits) >= len(told.calls) > 0
             assert {f"{line.method} {line.path}" for line in hits} <= decided

@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import sqlite3
 
 import pytest
 
@@ -81,3 +82,54 @@ def test_a_kill_counts_though_it_can_not_be_stored(own, upstream):
     refused = authority.use(mandate, "/json")
     assert (refused.status_code, reason(refused)) == (401, "mandate_revoked")
     assert not upstream.by_request(refused.headers["x-request-id"])
+    eventually(lambda: own.ready()["ready"])
+    [ended] = zone.evidence(kind="session.end")
+    assert ended["target"] == authority.root
+
+
+def test_a_database_that_somebody_else_has_locked_is_waited_for_only_so_long(own, upstream):
+    authority = own.zone().agent().authority()
+    late, soon = authority.mint(), authority.mint()
+    with contextlib.closing(sqlite3.connect(own.running.data / "caracal.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = authority.use(late, "/json")
+        assert (answer.status_code, reason(answer)) == (503, "evidence_unavailable")
+        assert not upstream.by_request(answer.headers["x-request-id"])
+        other.rollback()
+    assert eventually(lambda: authority.ask().status_code == 200)
+    assert authority.use(soon, "/json").status_code == 200
+
+
+def test_a_database_server_that_drops_us_ends_everything_until_a_restart(
+    tmp_path, upstream, postgres
+):
+    environment = {
+        "CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority,
+        "CARACAL_ISSUER": "https://caracal.test",
+    }
+    database = postgres.create_database("dropped")
+    options = {"environment": environment, "database": database}
+    with (
+        running_caracal(tmp_path / "data", **options) as running,
+        deployed(running, upstream) as it,
+    ):
+        zone = it.zone()
+        authority = zone.agent().authority()
+        mandates = [authority.mint() for _ in range(5)]
+        before = len(upstream.received)
+        postgres.execute(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dropped'",
+        )
+        answers = [authority.use(mandate, "/json") for mandate in mandates]
+        assert {it.status_code for it in answers} == {503}
+        assert authority.ask().status_code == 503
+        assert not it.ready()["ready"]
+        assert len(upstream.received) == before
+    with (
+        running_caracal(tmp_path / "data", **options) as running,
+        deployed(running, upstream) as it,
+    ):
+        zone.deployment = it
+        assert authority.call("/json").status_code == 200
+        zone.verify_evidence()

@@ -43,6 +43,8 @@ class RecordingUpstream:
     received: list[Received] = field(default_factory=list)
     raw: dict[str, bytes] = field(default_factory=dict)
     port: int = 0
+    on_arrival: Callable[[Received], None] | None = None
+    """Is called in the upstream's thread when a head has arrived, before anything is answered."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _queues: dict[str, asyncio.Queue[str]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -127,6 +129,8 @@ class RecordingUpstream:
             method, target, [(key.lower(), value.strip()) for key, _, value in pairs]
         )
         self.received.append(received)
+        if self.on_arrival is not None:
+            self.on_arrival(received)
         path, _, channel = target.partition("?")
         name = path.split("/")[1]
         answer = _ENDPOINTS.get(name)
