@@ -37,7 +37,9 @@ class Connection(asyncio.Protocol):
         head = bytes(buffer[:end]).lower()
         body = buffer[end + 4 :]
         at = head.find(b"content-length:")
-        if at >= 0:
+        if head[9:12] == b"204":
+            answer = b""
+        elif at >= 0:
             length = int(head[at + 15 :].partition(b"\r\n")[0])
             if len(body) < length:
                 return
