@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
 from caracal.authority.mandates import MandateClass
@@ -27,7 +28,7 @@ def admit(held, call=READ, *, in_zone=None, session="its own", **changed):
     own, mandate = held
     return decide_admission(
         in_zone or zone(),
-        replace(mandate, **changed),
+        structs.replace(mandate, **changed),
         own if session == "its own" else session,
         call,
         now=NOW,
@@ -84,8 +85,8 @@ def test_an_application_that_is_gone_or_switched_off_is_refused(held):
 
 
 def test_a_resource_that_the_mandate_does_not_name_is_refused(held):
-    assert refusal(admit(held, replace(READ, resource=STOCK))) is Reason.TARGET_MISMATCH
-    unknown = replace(READ, resource="https://none.example")
+    assert refusal(admit(held, structs.replace(READ, resource=STOCK))) is Reason.TARGET_MISMATCH
+    unknown = structs.replace(READ, resource="https://none.example")
     assert refusal(admit(held, unknown)) is Reason.RESOURCE_UNKNOWN
 
 
@@ -100,9 +101,9 @@ def test_policy_is_asked_again_at_the_call_and_sees_its_path(held):
 
 def test_the_root_application_may_be_gone(held):
     session, mandate = held
-    chain = (replace(mandate.chain[0], application_id="gone"), *mandate.chain[1:])
-    assert isinstance(admit((session, replace(mandate, chain=chain))), AdmittedCall)
-    assert isinstance(admit((session, replace(mandate, chain=()))), AdmittedCall)
+    chain = (structs.replace(mandate.chain[0], application_id="gone"), *mandate.chain[1:])
+    assert isinstance(admit((session, structs.replace(mandate, chain=chain))), AdmittedCall)
+    assert isinstance(admit((session, structs.replace(mandate, chain=()))), AdmittedCall)
 
 
 def test_without_enforcement_of_operations_the_scopes_are_the_boundary(held):

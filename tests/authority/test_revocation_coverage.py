@@ -1,9 +1,9 @@
 """Which revocation ends a mandate, judged from the mandate alone."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from caracal.authority.mandates import Hop
 from caracal.authority.revocation import RETENTION, AnchorKind, Revocation, Revocations

@@ -1,7 +1,5 @@
 """A log as its writer sees it, and the check that a store holds it whole."""
 
-from dataclasses import replace
-
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
@@ -84,4 +82,4 @@ class Log:
 
 
 def spoiled(batch: LogBatch, **changes: object) -> LogBatch:
-    return replace(batch, **changes)
+    return msgspec.structs.replace(batch, **changes)

@@ -1,12 +1,12 @@
 """What an `EvidenceStore` promises, on both engines and for the memory store that other tests use."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from caracal.authority.events import Kind, Verdict
 from caracal.authority.identifiers import ZoneId

@@ -1,6 +1,6 @@
 """A mandate that was just signed is known again, once, and by its very bytes."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from caracal_server.adapters.memory import minted
 from caracal_server.adapters.memory.minted import GENERATION, MintedInMemory

@@ -1,7 +1,8 @@
 """Which call goes through: a verified mandate, one call, and the rules of the zone."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason, Refused
@@ -13,8 +14,7 @@ from caracal.authority.sessions import Session
 from caracal.authority.zones import Zone
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call as it arrived.
 
     Attributes:
@@ -30,8 +30,7 @@ class Call:
         return "/" + "/".join(self.segments)
 
 
-@dataclass(frozen=True, slots=True)
-class AdmittedCall:
+class AdmittedCall(msgspec.Struct, frozen=True):
     """A call that may go upstream. Only `decide_admission` makes one."""
 
     mandate: Mandate

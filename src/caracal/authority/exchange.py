@@ -1,7 +1,8 @@
 """Who gets a mandate: a proven caller, what it asks for, and the rules of the zone."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from caracal.authority.delegation import Delegation
 from caracal.authority.graph import ZoneGraph
@@ -20,8 +21,7 @@ from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from caracal.authority.zones import Application, Zone
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeRequest:
+class ExchangeRequest(msgspec.Struct, frozen=True):
     """What a proven application asks for."""
 
     resources: tuple[str, ...]
@@ -31,8 +31,7 @@ class ExchangeRequest:
     lifetime: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True):
     """A mandate may be minted: of this class, for these resources and scopes, until then."""
 
     mandate_class: MandateClass

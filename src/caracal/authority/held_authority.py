@@ -1,7 +1,8 @@
 """What a session holds at an instant: the facts a mandate rests on."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from caracal.authority.delegation import Delegation
 from caracal.authority.graph_index import GraphIndex
@@ -14,8 +15,7 @@ UNKNOWN_SESSION = Refused(Reason.SESSION_UNKNOWN, "no such session, or it has en
 UNKNOWN_DELEGATION = Refused(Reason.DELEGATION_UNKNOWN, "no such delegation, or it was revoked")
 
 
-@dataclass(frozen=True, slots=True)
-class HeldAuthority:
+class HeldAuthority(msgspec.Struct, frozen=True):
     """The session, and the delegation if one was named, that a mandate would be minted from.
 
     Attributes:

@@ -1,8 +1,9 @@
 """Mandates: short-lived signed proofs of a grant, as values."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+import msgspec
 
 from caracal.authority.identifiers import (
     ApplicationId,
@@ -37,8 +38,7 @@ class SubjectType(StrEnum):
     USER = "user"
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One step of a delegation chain: who handed on, from which session, by which delegation."""
 
     application_id: ApplicationId
@@ -46,8 +46,7 @@ class Hop:
     delegation_id: DelegationId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Mandate:
+class Mandate(msgspec.Struct, frozen=True):
     """What a mandate says. Only `tokens` turns bytes into one, after it verified them.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NewType
+
+import msgspec
 
 Scope = NewType("Scope", str)
 
@@ -29,8 +30,7 @@ def parse_scope(text: str) -> Scope:
     return Scope(text)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeSet:
+class ScopeSet(msgspec.Struct, frozen=True):
     """A set of scopes. There is a `meet` and no union: authority never grows.
 
     An empty set permits nothing.

@@ -6,8 +6,9 @@ and no way up. What could be read in two ways is refused.
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from caracal.authority.outcomes import Reason
 from caracal.wire.errors import WireError
@@ -21,8 +22,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _DOTS = frozenset({b".", b".."})
 
 
-@dataclass(frozen=True, slots=True)
-class CallTarget:
+class CallTarget(msgspec.Struct, frozen=True):
     """A path that is safe to forward.
 
     Attributes:

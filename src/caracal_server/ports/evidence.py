@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """Where an entry stands in its zone's log."""
 
     zone_id: ZoneId
@@ -38,8 +39,7 @@ class EvidenceLog(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
+class StoredEntry(msgspec.Struct, frozen=True):
     """An entry's place and canonical bytes (RFC 8785)."""
 
     index: int
@@ -47,8 +47,7 @@ class StoredEntry:
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TreeNode:
+class TreeNode(msgspec.Struct, frozen=True):
     """A complete subtree's hash: `level` 0 is a leaf, `index` counts from the left."""
 
     level: int
@@ -56,8 +55,7 @@ class TreeNode:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LogPosition:
+class LogPosition(msgspec.Struct, frozen=True):
     """How far a log has come: its size and the peaks of its tree, largest first."""
 
     size: int
@@ -71,8 +69,7 @@ class StoredCheckpoint:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LogBatch:
+class LogBatch(msgspec.Struct, frozen=True):
     """What one group commit adds to one zone's log, all or nothing."""
 
     zone_id: ZoneId

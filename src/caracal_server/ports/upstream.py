@@ -7,6 +7,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
+import msgspec
+
 from caracal.wire.upstream_url import UpstreamUrl
 
 __all__ = [
@@ -88,8 +90,7 @@ class UpstreamTimeouts:
                 raise ValueError(f"the {name} timeout must be longer than zero")
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One request, ready to leave. Names in `CLIENT_OWNED_HEADERS` are not allowed in it."""
 
     method: str

@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
+import msgspec
+
 from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.zones import Application, Zone
@@ -25,8 +27,7 @@ class PasswordVerifier(Protocol):
     async def verify(self, stored: str, secret: Secret) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ProvenClient:
+class ProvenClient(msgspec.Struct, frozen=True):
     zone: Zone
     application: Application
 

@@ -7,6 +7,8 @@ that claims a mandate nobody received; never a mandate without its entry.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
 from caracal.authority.identifiers import MandateId, RecordId, SubjectId, ZoneId
 from caracal.authority.mandates import Mandate, MandateClass, SubjectType
@@ -23,8 +25,7 @@ from caracal_server.sts import entries
 from caracal_server.sts.clients import ProvenClient
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """A signed mandate and what its holder is told about it."""
 
     token: str

@@ -1,9 +1,9 @@
 """A small zone to write policies about, and Cedar asked without slices, memory or shortcuts."""
 
 import re
-from dataclasses import asdict
 
 import cedarpy
+from msgspec.structs import asdict
 
 from caracal.authority.policy.requests import Effect, Phase, PolicyDecision, PolicyRequest
 from caracal.authority.policy.schema import CONTEXT, PolicyVocabulary, render_context

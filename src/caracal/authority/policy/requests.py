@@ -1,7 +1,8 @@
 """What policy is asked, and what it answers."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from caracal.authority.scopes import Scope
 
@@ -13,8 +14,7 @@ class Phase(StrEnum):
     CALL = "call"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRequest:
+class PolicyRequest(msgspec.Struct, frozen=True):
     """One question: may this application do what this scope stands for, on this resource, now?
 
     Attributes:
@@ -47,8 +47,7 @@ class Effect(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyDecision:
+class PolicyDecision(msgspec.Struct, frozen=True):
     """What policy said.
 
     Attributes:
