@@ -34,3 +34,9 @@ def deployment(
 @pytest.fixture
 def authority(deployment: Deployment) -> Authority:
     return deployment.zone().agent().authority()
+
+
+@pytest.fixture(scope="module")
+def shared_authority(deployment: Deployment) -> Authority:
+    """For many attacks of which none is to leave anything behind."""
+    return deployment.zone().agent().authority()

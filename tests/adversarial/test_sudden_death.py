@@ -17,7 +17,7 @@ from tests.support.running import Running, start_caracal
 SEED = 20_260_101
 CLIENTS = 8
 COUNTDOWN = (5, 80)
-MOMENTS = ("arrival", "mint", "call", "refusal", "arrival")
+MOMENTS = ("mint", "call", "arrival", "arrival")
 
 
 @dataclass(slots=True)

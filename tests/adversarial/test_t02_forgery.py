@@ -82,7 +82,8 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_forged_mandate_opens_nothing(authority, upstream, forgery):
+def test_a_forged_mandate_opens_nothing(shared_authority, upstream, forgery):
+    authority = shared_authority
     zone = authority.agent.zone
     token = authority.mint()
     forged = FORGERIES[forgery](token, zone.keys()[0])

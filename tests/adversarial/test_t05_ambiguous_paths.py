@@ -35,7 +35,7 @@ UNSAFE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def guarded(deployment):
     """Only what is under /public is open."""
     resource = {

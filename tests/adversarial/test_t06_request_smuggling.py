@@ -9,10 +9,11 @@ HIDDEN = "/json?smuggled"
 
 
 @pytest.fixture
-def attack(deployment, authority, upstream):
+def attack(deployment, shared_authority, upstream):
     """Send pieces after a valid bearer's headers; return the answers, after nothing hidden got through."""
 
     def send(method: str, framing: list[str | bytes], *body: bytes, version: str = "HTTP/1.1"):
+        authority = shared_authority
         mandate = authority.mint("api:write" if method == "POST" else "api:read")
         lines = [f"{name}: {value}" for name, value in authority.headers(mandate).items()]
         start = head(f"{method} /echo?visible {version}", "Host: gateway", *lines, *framing)

@@ -78,20 +78,15 @@ def statuses(zone, session: str) -> list[str]:
     return [item["status"] for item in listed if item["agent_session_id"] == session]
 
 
-def test_a_second_process_keeps_away(tmp_path, environment):
-    with running_caracal(tmp_path / "data", environment=environment) as running:
-        second = running.run(
-            "up",
-            "--data",
-            str(running.data),
-            "--control",
-            "127.0.0.1:0",
-            "--gateway",
-            "127.0.0.1:0",
-        )
-        assert second.returncode not in (0, 70)
-        [line] = second.stderr.strip().splitlines()
-        assert f"process {running.pid} already uses {running.data}" in line
+def test_a_second_process_keeps_away(deployment):
+    running = deployment.running
+    second = running.run(
+        "up", "--data", str(running.data), "--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0"
+    )
+    assert second.returncode not in (0, 70)
+    [line] = second.stderr.strip().splitlines()
+    assert f"process {running.pid} already uses {running.data}" in line
+    assert deployment.zone().agent().authority().call("/json").status_code == 200
 
 
 def test_a_call_under_way_is_drained_and_none_is_let_in(tmp_path, upstream, environment):
