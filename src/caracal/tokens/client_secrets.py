@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import NoReturn, final
 
 from caracal.tokens import base64url
 from caracal.tokens.secret import Secret
@@ -42,6 +43,28 @@ class Argon2idHash:
         return self.phc.removeprefix("$")
 
 
+@final
+class GeneratedHasher:
+    """Hashes generated secrets under one pepper, whose part of the work is done once."""
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, pepper: Secret) -> None:
+        self._keyed = hmac.new(pepper.reveal().encode(), _DOMAIN, "sha256")
+
+    def hash(self, secret: Secret) -> GeneratedHash:
+        keyed = self._keyed.copy()
+        keyed.update(secret.reveal().encode())
+        return GeneratedHash(keyed.digest())
+
+    def matches(self, secret: Secret, stored: GeneratedHash) -> bool:
+        """Whether `stored` is the hash of this secret; in constant time."""
+        return hmac.compare_digest(self.hash(secret).digest, stored.digest)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a pepper is not pickled or copied")
+
+
 def generated_secret(entropy: bytes) -> Secret:
     """The secret that is shown once: `cs_` and 32 random bytes in base64url."""
     if len(entropy) != ENTROPY_BYTES:
@@ -51,7 +74,7 @@ def generated_secret(entropy: bytes) -> Secret:
 
 def hash_generated(secret: Secret, pepper: Secret) -> str:
     """The text to store for a generated secret: HMAC-SHA-256 under the server's pepper, tagged."""
-    return GeneratedHash(_keyed(secret, pepper)).render()
+    return GeneratedHasher(pepper).hash(secret).render()
 
 
 def matches_generated(secret: Secret, stored: str, pepper: Secret) -> bool:
@@ -76,8 +99,3 @@ def parse_stored(text: str) -> GeneratedHash | Argon2idHash:
     if text.startswith(_ARGON2ID_TAG):
         return Argon2idHash("$" + text)
     raise InvalidStoredSecret("a stored secret starts with hmac-sha256$ or argon2id$")
-
-
-def _keyed(secret: Secret, pepper: Secret) -> bytes:
-    message = _DOMAIN + secret.reveal().encode()
-    return hmac.digest(pepper.reveal().encode(), message, "sha256")

@@ -84,6 +84,15 @@ def parse_token_form(
             repeated fields, unsupported fields, lifetime, resources, grant type, subject token, the rest.
     """
     check_envelope(method=method, query=query, content_type=content_type)
+    return parse_token_body(body)
+
+
+def parse_token_body(body: bytes) -> TokenRequest:
+    """Read the body of a request that `check_envelope` has let pass.
+
+    Raises:
+        WireError: for the first fault, in the order of `parse_token_form`.
+    """
     if len(body) > MAX_FORM_BYTES:
         raise WireError(
             f"the body has {len(body)} bytes, at most {MAX_FORM_BYTES} are read",
@@ -100,7 +109,7 @@ def parse_token_form(
                 Reason.SUBJECT_TOKEN_UNSUPPORTED,
             )
     ttl = _ttl(fields.get("ttl_seconds", ""))
-    named = _resources(resources)
+    named = _resources(tuple(resources))
     if fields.get("grant_type") != GRANT_TYPE:
         raise _refused("grant_type", f"grant_type must be {GRANT_TYPE}")
     subject_token, subject_token_type = _subject_token(fields)
@@ -160,8 +169,9 @@ def _read_fields(body: bytes) -> tuple[dict[str, str], list[str]]:
         if not pair:
             continue
         name, _, value = pair.partition("=")
-        name = _unescape(name)
-        value = _unescape_known(value) if name in _REPEATING else _unescape(value)
+        if "%" in pair or "+" in pair:
+            name = _unescape(name)
+            value = _unescape_known(value) if name in _REPEATING else _unescape(value)
         if name == "resource":
             resources.append(value)
         elif name in fields:
@@ -200,7 +210,8 @@ def _ttl(text: str) -> timedelta | None:
     return timedelta(seconds=int(text)) or None
 
 
-def _resources(values: list[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=256)  # agents ask for the same few, again and again
+def _resources(values: tuple[str, ...]) -> tuple[str, ...]:
     named = sorted({value.strip() for value in values})
     if len(named) > MAX_RESOURCES:
         raise _refused(
@@ -233,6 +244,7 @@ def _subject_token(fields: dict[str, str]) -> tuple[RawToken | None, SubjectToke
         ) from None
 
 
+@lru_cache(maxsize=256)  # agents ask for the same few, again and again
 def _scopes(text: str) -> ScopeSet:
     try:
         return ScopeSet.parse(text) if text else NO_SCOPES

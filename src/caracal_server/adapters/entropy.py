@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import weakref
+from functools import lru_cache
 
 POOL_BYTES = 4096
 RANDOM_BITS = 80
@@ -66,7 +67,7 @@ class SystemEntropy:
 
     def _begin(self, millisecond: int) -> None:
         self._millisecond = millisecond
-        self._prefix = "".join(_PAIRS[millisecond >> 10 * at & 1023] for at in (4, 3, 2, 1, 0))
+        self._prefix = _upper(millisecond >> 10) + _PAIRS[millisecond & 1023]
         # Without its top bit the random part has room to grow for 2**47 steps.
         self._random = int.from_bytes(self._take(RANDOM_BITS // 8)) & ~_TOP_BIT
 
@@ -77,3 +78,9 @@ class SystemEntropy:
         start = self._used
         self._used = start + count
         return self._pool[start : self._used]
+
+
+@lru_cache(maxsize=8)  # changes once a second
+def _upper(bits: int) -> str:
+    """The first eight characters of an identifier: all of its instant but the last 10 bits."""
+    return "".join(_PAIRS[bits >> 10 * at & 1023] for at in (3, 2, 1, 0))

@@ -1,6 +1,6 @@
 """Who asks: the application behind a client id and secret."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
@@ -13,8 +13,8 @@ from caracal.authority.zones import Application, Zone
 from caracal.tokens.client_secrets import (
     Argon2idHash,
     GeneratedHash,
+    GeneratedHasher,
     InvalidStoredSecret,
-    matches_generated,
     parse_stored,
 )
 from caracal.tokens.secret import Secret
@@ -40,6 +40,10 @@ class ClientAuthentication:
     secrets: ClientSecrets
     pepper: Secret
     passwords: PasswordVerifier
+    _hasher: GeneratedHasher = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hasher", GeneratedHasher(self.pepper))
 
     async def __call__(
         self,
@@ -64,7 +68,7 @@ class ClientAuthentication:
         stored = None if home is None else self.secrets.secret_hash(application_id)
         if stored is None:
             # The same work as for a generated secret, so that the time tells nothing.
-            matches_generated(secret, _NO_CLIENT, self.pepper)
+            self._hasher.matches(secret, _NO_CLIENT)
             return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
         if not await self._matches(stored, secret, held_off=held_off):
             return Refused(Reason.CLIENT_SECRET_WRONG, _BAD_CREDENTIALS)
@@ -80,9 +84,10 @@ class ClientAuthentication:
         return ProvenClient(zone, application)
 
     async def _matches(self, stored: str, secret: Secret, *, held_off: bool) -> bool:
-        match _kind(stored):
+        kind = _kind(stored)
+        match kind:
             case GeneratedHash():
-                return matches_generated(secret, stored, self.pepper)
+                return self._hasher.matches(secret, kind)
             case Argon2idHash():
                 return not held_off and await self.passwords.verify(stored, secret)
             case None:
@@ -98,4 +103,4 @@ def _kind(stored: str) -> GeneratedHash | Argon2idHash | None:
 
 
 _BAD_CREDENTIALS = "zone_id, application_id and client_secret do not belong together"
-_NO_CLIENT = "hmac-sha256$" + "A" * 43
+_NO_CLIENT = GeneratedHash(bytes(32))

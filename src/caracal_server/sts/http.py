@@ -12,7 +12,7 @@ from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.authority.outcomes import Reason, Refused
 from caracal.tokens.refusal import TokenRefused
 from caracal.wire.errors import Fault, WireError
-from caracal.wire.forms import TokenRequest, check_envelope, parse_token_form
+from caracal.wire.forms import TokenRequest, check_envelope, parse_token_body
 from caracal.wire.token_responses import render_metadata, render_token_response
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
@@ -112,9 +112,7 @@ class StsApp:
         try:
             check_envelope(method=method, query=query, content_type=content_type)
             body = await read_body(receive, headers, self.settings.max_form_bytes)
-            return parse_token_form(
-                method=method, query=query, content_type=content_type, body=body
-            )
+            return parse_token_body(body)
         except WireError as error:
             raise RequestRefused(_problem(error)) from None
 
