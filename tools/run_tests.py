@@ -17,6 +17,8 @@ from pathlib import Path
 from tools.repository import ROOT
 
 PURE = tuple(f"src/caracal/{name}/*" for name in ("authority", "evidence", "tokens", "wire"))
+SPREAD = ("--numprocesses=auto", "--dist=loadfile")
+"""One worker a core; the tests of a file stay together, because they share servers."""
 MISSED_GATE = 1
 INTERRUPTED = 130
 
@@ -47,7 +49,8 @@ def run_tests(arguments: Sequence[str], *, root: Path) -> int:
         code, closing = _run_pytest([sys.executable, "-m", "pytest", *arguments], root)
     else:
         _coverage(root, "erase")
-        code, closing = _run_pytest([sys.executable, "-m", "coverage", "run", "-m", "pytest"], root)
+        command = [sys.executable, "-m", "coverage", "run", "-m", "pytest", *SPREAD]
+        code, closing = _run_pytest(command, root)
         if code == 0:
             code = _judge(root)
         else:

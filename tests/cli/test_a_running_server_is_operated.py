@@ -11,7 +11,7 @@ import pytest
 
 from caracal_server.cli.failures import ExitCode
 from examples.demo.agent import Agent
-from tests.support.running import COMMAND, Running, running_caracal
+from tests.support.running import COMMAND, Running, listen_to_interrupts, running_caracal
 
 SECRET = "the-upstream-credential-of-the-shop"
 POLICY = """\
@@ -336,7 +336,10 @@ def test_up_tells_a_person_what_a_program_gets_as_a_document(tmp_path, caracal):
 def start_and_stop(data: Path) -> str:
     addresses = ("--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0")
     process = subprocess.Popen(
-        [*COMMAND, "up", "--data", str(data), *addresses], stdout=subprocess.PIPE, text=True
+        [*COMMAND, "up", "--data", str(data), *addresses],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_interrupts,  # noqa: PLW1509 (no other thread starts one)
     )
     lines = []
     for line in process.stdout:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from caracal_server.cli.failures import ExitCode
 from caracal_server.cli.program import CommandsOnDemand
 from examples.demo.agent import Agent
-from tests.support.running import COMMAND, Running
+from tests.support.running import COMMAND, Running, listen_to_interrupts
 
 PATIENCE_SECONDS = 30
 ZONE = "terminal"
@@ -100,6 +100,7 @@ def test_a_tail_that_follows_shows_what_comes_until_it_is_interrupted(
             [*COMMAND, "evidence", "tail", "--zone", ZONE, "-n", "1", "--follow", "--json"],
             stdout=out,
             env={**os.environ, **caracal.environment},
+            preexec_fn=listen_to_interrupts,  # noqa: PLW1509 (no other thread starts one)
         )
     try:
         _wait_for(lambda: f'"index":{begun},'.encode() in shown.read_bytes())

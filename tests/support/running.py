@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,11 @@ import pytest
 COMMAND = (sys.executable, "-m", "caracal_server.cli")
 START_SECONDS = 60
 STOP_SECONDS = 30
+
+
+def listen_to_interrupts() -> None:
+    """For `preexec_fn`: whoever runs the tests in the background has SIGINT ignored in all they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(slots=True)

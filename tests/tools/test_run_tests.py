@@ -14,6 +14,7 @@ addopts = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:hypothesispyt
 [tool.coverage.run]
 branch = true
 parallel = true
+patch = ["subprocess"]
 source_pkgs = ["caracal", "caracal_server"]
 """
 DECIDE = "def decide(ask):\n    if ask:\n        return 'yes'\n    return 'no'\n"
