@@ -31,7 +31,9 @@ NEVER_FORWARDED = [
     "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "Host", "Content-Length", "Authorization",
     "X-Caracal-Resource", "X-Caracal-Client-ID", "X-Caracal-Identity", "X-Caracal-Anything",
     "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-Ip", "X-Request-Id", "Traceparent",
-    "X_Caracal_Identity", "x_forwarded_for", "X-Caracal_Identity",
+    "X_Caracal_Identity", "x_forwarded_for", "X-Caracal_Identity", "X-HTTP-Method-Override",
+    "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override", "X-Original-URL", "X-Original-URI",
+    "X-Rewrite-URL", "Proxy",
 ]  # fmt: skip
 
 

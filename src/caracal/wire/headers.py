@@ -27,9 +27,18 @@ _NOT_FORWARDED = _HOP_BY_HOP | {
     b"expect",
     b"forwarded",
     b"host",
+    # CGI makes it HTTP_PROXY, which HTTP clients take for their proxy.
+    b"proxy",
     b"traceparent",
+    # Frameworks read another method or path out of these than the one that was decided on.
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    b"x-original-uri",
+    b"x-original-url",
     b"x-real-ip",
     b"x-request-id",
+    b"x-rewrite-url",
 }
 _NOT_RETURNED = _HOP_BY_HOP | {
     b"alt-svc",
@@ -83,19 +92,19 @@ def forwardable_request_headers(
     """The caller's headers that go upstream.
 
     Left out: hop-by-hop fields and all that `Connection` names (RFC 9110 section 7.6.1), what frames a
-    message or steers a connection, credentials, our own and forwarding fields, baggage members
+    message or steers a connection, what would override method or path, credentials, our own and
+    forwarding fields, baggage members
     `caracal.*`, `traceparent` (the Gateway writes it) and, when that was not valid, `tracestate`;
     and the names in `without`, in lower case, whose place the injected credential takes.
     """
     listed = [(_comparable(name), name, value) for name, value in headers]
-    dropped = _NOT_FORWARDED | _named_by_connection(listed)
-    if without:
-        dropped |= {_comparable(name) for name in without}
-    if not _has_valid_trace(listed):
-        dropped |= {b"tracestate"}
+    dropped = _with_named_by_connection(_NOT_FORWARDED, listed)
+    replaced = {_comparable(name) for name in without}
     kept: list[Header] = []
     for key, name, value in listed:
-        if key in dropped or key.startswith(_OURS):
+        if key in dropped or key in replaced or key.startswith(_OURS):
+            continue
+        if key == b"tracestate" and not _has_valid_trace(listed):
             continue
         if key == b"baggage":
             value = _without_our_members(value)  # noqa: PLW2901 (the member list, cleaned)
@@ -112,7 +121,7 @@ def returnable_response_headers(headers: Iterable[Header]) -> Headers:
     software or would lead past the Gateway, and locations that are not relative.
     """
     listed = [(_comparable(name), name, value) for name, value in headers]
-    dropped = _NOT_RETURNED | _named_by_connection(listed)
+    dropped = _with_named_by_connection(_NOT_RETURNED, listed)
     kept: list[Header] = []
     for key, name, value in listed:
         if key in dropped or key.startswith(b"x-caracal-"):
@@ -140,9 +149,11 @@ def reserved_for_credential(name: str) -> bool:
     return _TOKEN.fullmatch(name) is None or key in _RESERVED or key.startswith((b"proxy-", *_OURS))
 
 
-def _named_by_connection(headers: _Compared) -> frozenset[bytes]:
+def _with_named_by_connection(dropped: frozenset[bytes], headers: _Compared) -> frozenset[bytes]:
     values = [value for key, _, value in headers if key == b"connection"]
-    return frozenset(
+    if not values:
+        return dropped
+    return dropped.union(
         [_comparable(option.strip()) for value in values for option in value.split(b",")]
     )
 
