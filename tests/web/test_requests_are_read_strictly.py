@@ -1,5 +1,7 @@
 """Bearer tokens, request ids, bodies and queries: one reading, within bounds, or a named refusal."""
 
+import asyncio
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -140,6 +142,16 @@ async def test_a_client_that_goes_away_while_sending_is_noticed():
     with pytest.raises(RequestRefused) as caught:
         await read_body(_receive(b"ab", gone=True), [], 4)
     assert caught.value.problem.reason is Reason.CLIENT_GONE
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for_and_its_connection_is_closed():
+    async def silence():
+        await asyncio.Event().wait()
+
+    with pytest.raises(RequestRefused) as caught:
+        await read_body(silence, [(b"content-length", b"4")], 4, seconds=0.01)
+    assert caught.value.problem.reason is Reason.REQUEST_MALFORMED
+    assert caught.value.problem.headers == ((b"connection", b"close"),)
 
 
 async def test_json_is_read_into_its_shape():

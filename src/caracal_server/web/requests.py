@@ -1,5 +1,6 @@
 """Reading requests: their id, their body within bounds, their JSON and query as typed values."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import Final, TypeVar
@@ -14,6 +15,8 @@ from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Issue, Problem, RequestRefused
 
 MAX_JSON_BYTES: Final = 256 * 1024
+BODY_SECONDS: Final = 10.0
+"""How long a body may take to arrive: whoever sends none must not hold a connection for ever."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-:]{1,128}")
 _KEY = "caracal.request_id"
@@ -46,15 +49,27 @@ def request_id_of(request: Request) -> str:
     return str(request.scope[_KEY])
 
 
-async def read_body(receive: Receive, headers: Iterable[Header], limit: int) -> bytes:
+async def read_body(
+    receive: Receive, headers: Iterable[Header], limit: int, *, seconds: float = BODY_SECONDS
+) -> bytes:
     """Read a whole body of at most `limit` bytes; one that announces more is not read at all.
 
     Raises:
-        RequestRefused: it is larger, or the client went away.
+        RequestRefused: it is larger, takes longer than `seconds`, or the client went away.
     """
     lengths = [value for name, value in headers if name == b"content-length"]
     if any(value.isdigit() and int(value) > limit for value in lengths):
         raise RequestRefused(_too_large(limit))
+    try:
+        async with asyncio.timeout(seconds):
+            return await _whole_body(receive, limit)
+    except TimeoutError:
+        late = f"the body did not arrive within {seconds:.0f} s"
+        problem = Problem(Reason.REQUEST_MALFORMED, late, headers=((b"connection", b"close"),))
+        raise RequestRefused(problem) from None
+
+
+async def _whole_body(receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     room = limit
     more = True
