@@ -1,7 +1,7 @@
 """What goes upstream: the credential in its place, the caller's headers without what is not theirs."""
 
 import base64
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
 
@@ -87,6 +87,46 @@ async def test_an_api_key_in_the_query_replaces_every_spelling_of_the_callers_ow
 async def test_an_api_key_in_the_query_stands_alone_when_the_caller_sends_none():
     sent, _ = await sent_with(provider(CredentialKind.API_KEY, query_parameter="key"))
     assert sent.target == f"/items/7?key={CREDENTIAL}"
+
+
+KEY_IN_QUERY = provider(CredentialKind.API_KEY, query_parameter="app id")
+
+
+@pytest.mark.parametrize(
+    ("location", "returned"),
+    [
+        ("/x/?app%20id={}", "/x/"),
+        ("/x/?a=1&app+id={}&b=2#top", "/x/?a=1&b=2#top"),
+        ("?%41PP%20ID={}", ""),
+        ("/x/?a=1;app+id={}&b=2", "/x/?b=2"),
+        ("/login?next=/x/?app%20id={}", None),
+        ("/login?next=%2Fx%3Fapp%2520id%3D{}", None),
+        ("/keys/{}/x", None),
+        ("/x#app%20id={}", None),
+        ("/x/?a=1", "/x/?a=1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Location", "Content-Location"])
+async def test_a_redirect_does_not_hand_the_credential_of_the_query_to_the_caller(
+    name, location, returned
+):
+    for secret in (CREDENTIAL, "s&cret=/? ü"):
+        for spelling in (quote(secret, safe=""), quote_plus(secret), quote(quote(secret))):
+            response = b"HTTP/1.1 301 Moved Permanently\r\nContent-Length: 0\r\n%b: %b\r\n\r\n"
+            place_to_go = location.format(spelling).encode()
+            async with gateway(answering(response % (name.encode(), place_to_go))) as world:
+                world.provide(KEY_IN_QUERY, secret)
+                answer = await world.call()
+            assert (answer.status, answer.header(name.lower())) == (301, returned)
+
+
+async def test_links_stay_out_of_an_answer_to_a_call_whose_query_held_the_credential():
+    response = ok(b"", f"Link: </x?app+id={CREDENTIAL}>; rel=next", "Refresh: 5", "X-Other: 1")
+    for placed, linked in ((KEY_IN_QUERY, False), (provider(CredentialKind.API_KEY), True)):
+        async with gateway(answering(response)) as world:
+            world.provide(placed)
+            answer = await world.call()
+        assert (answer.header("link") is not None, answer.header("x-other")) == (linked, "1")
 
 
 async def test_http_basic_is_user_and_password_in_base64():

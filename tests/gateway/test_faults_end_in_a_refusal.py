@@ -350,3 +350,43 @@ async def test_authority_that_ends_while_the_decision_is_being_stored_ends_the_c
         assert world.upstream.connections == 0
         _, result = world.pair()
         assert result.reason == "mandate_revoked"
+
+
+@pytest.mark.parametrize("change", ["another upstream", "another provider", "gone"])
+async def test_a_zone_that_changes_after_the_admission_sends_no_credential_where_it_is_not_for(
+    change,
+):
+    async with gateway(HELLO) as world:
+        world.provide(BEARER)
+        world.log.gate = asyncio.Event()
+        calling = asyncio.create_task(world.call())
+        while world.app.in_flight == 0:
+            await asyncio.sleep(0)
+        other = Provider("p2", "other", CredentialKind.BEARER_TOKEN)
+        resources = {
+            "another upstream": (resource(ORDERS, "https://new.example", BEARER),),
+            "another provider": (resource(ORDERS, world.upstream_url(), other),),
+            "gone": (),
+        }[change]
+        changed = record(
+            resources=resources, providers=(BEARER, other), sealed={"p1": b"new", "p2": b"new"}
+        )
+        world.zone.install(changed)
+        world.credentials.install(changed)
+        world.log.gate.set()
+        answer = await calling
+        assert answer.error == (502, "http_request_failed", "credential_unavailable")
+        assert world.upstream.connections == 0
+        assert world.pair()[1].reason == "credential_unavailable"
+
+
+async def test_a_zone_that_changes_in_other_ways_after_the_admission_stops_no_call():
+    async with gateway(HELLO) as world:
+        world.provide(BEARER)
+        world.log.gate = asyncio.Event()
+        calling = asyncio.create_task(world.call())
+        while world.app.in_flight == 0:
+            await asyncio.sleep(0)
+        world.provide(BEARER, "rotated")
+        world.log.gate.set()
+        assert (await calling).status == 200

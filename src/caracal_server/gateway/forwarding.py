@@ -1,11 +1,12 @@
 """The call goes upstream: credential in, response back, revocation watched, result recorded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Final
 
 from caracal.authority.admission import AdmittedCall
 from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.resources import Resource
 from caracal.authority.zones import CredentialKind, Provider
 from caracal.tokens.refusal import TokenRefused
 from caracal.wire.headers import Headers, forwardable_request_headers
@@ -80,8 +81,11 @@ class Forwarding:
         admission: Admission,
         added: Headers,
         body: AsyncIterator[bytes] | None,
-    ) -> UpstreamResponse:
+    ) -> tuple[UpstreamResponse, Placement]:
         """Send an admitted call; return as soon as the upstream's response has begun.
+
+        Returns:
+            The response, and the placement that its headers must pass before the caller sees them.
 
         Raises:
             CallFailed: the authority ended, or nothing can be sent.
@@ -114,27 +118,18 @@ class Forwarding:
         except CallFailed:
             await response.aclose()
             raise
-        return response
+        return response, placement
 
-    async def relay(
-        self,
-        passage: Passage,
-        response: UpstreamResponse,
-        write: Callable[[bytes], Awaitable[None]],
-    ) -> None:
-        """Pass the body on, chunk by chunk, each held against the revocations.
+    def received(self, passage: Passage, chunk: bytes) -> None:
+        """Hold a chunk of the response against the revocations, before it is passed on.
 
         Raises:
             CallFailed: the authority ended.
-            UpstreamError: the body did not come whole.
         """
-        revoked, mandate = self.passages.revoked, passage.mandate
-        async for chunk in response.body():
-            refused = revoked(mandate)
-            if refused is not None:
-                raise CallFailed(refused)
-            passage.received_bytes += len(chunk)
-            await write(chunk)
+        refused = self.passages.revoked(passage.mandate)
+        if refused is not None:
+            raise CallFailed(refused)
+        passage.received_bytes += len(chunk)
 
     def _require_authority(self, admitted: AdmittedCall) -> None:
         refused = self.passages.revoked(admitted.mandate)
@@ -154,9 +149,11 @@ class Forwarding:
         zone_id = admitted.mandate.zone_id
         zone = self._directory.zone(zone_id)
         provider = None if zone is None else zone.providers.get(provider_id)
-        if provider is None:
+        current = None if zone is None else zone.resources.get(admitted.resource.identifier)
+        # The zone may have changed since the admission: this credential is for where calls go now.
+        if provider is None or current is None or _moved(admitted.resource, current):
             raise CallFailed(
-                Refused(Reason.CREDENTIAL_UNAVAILABLE, "the resource's provider is gone")
+                Refused(Reason.CREDENTIAL_UNAVAILABLE, "the resource or its provider has changed")
             )
         if provider.allowed_hosts and url.host not in provider.allowed_hosts:
             raise CallFailed(
@@ -201,6 +198,13 @@ _REASONS: Final = {
 def refusal_of(error: UpstreamError) -> Refused:
     """An upstream's failure in our words."""
     return Refused(_REASONS[error.kind], error.detail)
+
+
+def _moved(admitted: Resource, current: Resource) -> bool:
+    return (admitted.upstream_url, admitted.provider_id) != (
+        current.upstream_url,
+        current.provider_id,
+    )
 
 
 def _target(url: UpstreamUrl, path: bytes, query: bytes) -> bytes:

@@ -14,6 +14,7 @@ from caracal_server.gateway.enforcement import Admission, Enforcement, IncomingC
 from caracal_server.gateway.forwarding import Forwarding, refusal_of
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import CallFailed, Passage
+from caracal_server.gateway.placement import Placement
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
@@ -161,32 +162,36 @@ class GatewayApp:
         send: Send,
     ) -> None:
         added = self._added(scope, incoming)
-        response = await self.forwarding.send(incoming, admission, added, body)
+        response, placement = await self.forwarding.send(incoming, admission, added, body)
         try:
             passage.status = response.status
             passage.began = True
+            headers = self._returned(response, placement, incoming, passage)
             await send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status,
-                    "headers": self._returned(response, incoming, passage),
-                }
+                {"type": "http.response.start", "status": response.status, "headers": headers}
             )
-
-            async def write(chunk: bytes) -> None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-            await self.forwarding.relay(passage, response, write)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            more = True
+            announced = _announced(headers)
+            async for chunk in response.body():
+                self.forwarding.received(passage, chunk)
+                # The chunk that completes the announced length ends the answer: one send fewer.
+                more = passage.received_bytes != announced
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            if more:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             await response.aclose()
 
     def _returned(
-        self, response: UpstreamResponse, incoming: IncomingCall, passage: Passage
+        self,
+        response: UpstreamResponse,
+        placement: Placement,
+        incoming: IncomingCall,
+        passage: Passage,
     ) -> list[Header]:
         headers = [
             header
-            for header in returnable_response_headers(response.headers)
+            for header in placement.returnable(returnable_response_headers(response.headers))
             # The listener dates every response itself.
             if header[0] != b"date"
         ]
@@ -231,6 +236,11 @@ async def _answer(send: Send, identity: str, refused: Refused) -> None:
     else:
         problem = Problem.of(refused)
     await send_reply(send, render_oauth(problem, identity))
+
+
+def _announced(headers: Sequence[Header]) -> int | None:
+    length = first(headers, b"content-length")
+    return int(length) if length is not None and length.isdigit() else None
 
 
 def _failure(fault: Exception, identity: str) -> Refused:

@@ -1,8 +1,9 @@
 """Where an upstream credential goes: headers and query of the outgoing call."""
 
 import base64
-from typing import final
-from urllib.parse import quote, unquote_plus
+from collections.abc import Iterable
+from typing import Final, final
+from urllib.parse import quote, unquote, unquote_plus
 
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.zones import CredentialKind, Provider
@@ -18,19 +19,63 @@ class Placement:
     Attributes:
         replaces: header names of the caller's that must not go upstream beside it.
         query: the query as it goes upstream.
+        parameter: the one in the query that holds the credential, `name=value` as it goes upstream;
+            empty when none does.
     """
 
-    __slots__ = ("headers", "query", "replaces")
+    __slots__ = ("headers", "parameter", "query", "replaces")
 
     def __init__(
-        self, headers: tuple[Header, ...], replaces: frozenset[bytes], query: bytes
+        self,
+        headers: tuple[Header, ...],
+        replaces: frozenset[bytes],
+        query: bytes,
+        parameter: bytes = b"",
     ) -> None:
         self.headers = headers
         self.replaces = replaces
         self.query = query
+        self.parameter = parameter
+
+    def returnable(self, headers: Iterable[Header]) -> Iterable[Header]:
+        """An upstream's headers without those that would show the caller a credential of the query.
+
+        A redirect repeats the query that it answers: the credential's parameter is taken out of a
+        location, and a location that holds the credential elsewhere is left out.
+        """
+        if not self.parameter:
+            return headers
+        return [kept for header in headers if (kept := self._returnable(header)) is not None]
+
+    def _returnable(self, header: Header) -> Header | None:
+        name = header[0].lower().replace(b"_", b"-")
+        if name in _LINKING:
+            return None
+        if name not in _LOCATING:
+            return header
+        rest, hash_mark, fragment = header[1].partition(b"#")
+        path, mark, query = rest.partition(b"?")
+        if mark:
+            query = without_parameters(query, self.parameter)
+            rest = path + b"?" + query if query else path
+        location = rest + hash_mark + fragment
+        return None if self._shown_in(location) else (header[0], location)
+
+    def _shown_in(self, location: bytes) -> bool:
+        """Whether the credential stands in it, however often it was encoded."""
+        secret = unquote(self.parameter.partition(b"=")[2].decode())
+        text = location.decode("latin-1")
+        for _ in range(_DECODINGS):
+            if secret in text or secret in unquote_plus(text):
+                return True
+            text = unquote(text)
+        return False
 
 
 _NOTHING: frozenset[bytes] = frozenset()
+_LOCATING: Final = frozenset({b"location", b"content-location"})
+_LINKING: Final = frozenset({b"link", b"refresh"})
+_DECODINGS: Final = 4
 
 
 def place(
@@ -60,7 +105,7 @@ def place(
     if provider.query_parameter is not None:
         own = f"{quote(provider.query_parameter, safe='')}={quote(value, safe='')}".encode()
         kept = without_parameters(query, own)
-        return Placement(identity, _NOTHING, kept + b"&" + own if kept else own)
+        return Placement(identity, _NOTHING, kept + b"&" + own if kept else own, own)
     name = (provider.header or "authorization").lower().encode()
     text = f"{provider.scheme} {value}" if provider.scheme else value
     return Placement((*identity, (name, text.encode())), frozenset((name,)), query)
