@@ -17,6 +17,7 @@ from caracal_server.gateway.settings import GatewaySettings
         {"max_request_bytes": 0},
         {"max_header_bytes": 1023},
         {"max_in_flight": 0},
+        {"caller_idle": timedelta()},
     ],
 )
 def test_a_setting_out_of_bounds_is_refused_by_name(wrong):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tracemalloc
+from datetime import timedelta
 
 import pytest
 
@@ -417,3 +418,53 @@ async def test_the_drain_cuts_a_stream_that_does_not_end():
         await listener.aclose()
         assert world.pair()[1].reason == "draining"
         assert told.left.is_set() or await asyncio.wait_for(told.left.wait(), 5)
+
+
+STALLS = {"caller_idle": timedelta(milliseconds=100)}
+
+
+async def test_a_caller_that_stops_in_its_body_is_told_and_gives_its_place_back():
+    async with gateway(Told(head=b""), settings=STALLS) as world, caller_of(world) as caller:
+        await caller.say(request(world, "POST /items HTTP/1.1", "Content-Length: 9", body=b"hold"))
+        status, fields, body = await caller.response()
+        assert (status, fields["connection"]) == (408, "close")
+        assert b"client_gone" in body
+        await caller.cut()
+        assert world.app.in_flight == 0
+        _, result = world.pair()
+        assert (result.reason, result.sent_bytes) == ("client_gone", 4)
+        assert "nothing of the body" in result.detail
+
+
+async def test_a_caller_that_stops_in_its_body_is_cut_off_once_its_answer_has_begun():
+    async with gateway(Told(), settings=STALLS) as world, caller_of(world) as caller:
+        await caller.say(request(world, "POST /items HTTP/1.1", "Content-Length: 9", body=b"hold"))
+        assert (await caller.head())[0] == 200
+        await caller.cut()
+        assert world.app.in_flight == 0
+        _, result = world.pair()
+        assert (result.reason, result.status, result.sent_bytes) == ("client_gone", 200, 4)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 9", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("line", "status"), [("POST /items HTTP/1.1", 401), ("TRACE /items HTTP/1.1", 405)]
+)
+async def test_a_refusal_before_the_body_was_read_ends_the_connection(line, status, framing):
+    async with gateway(answering(ok(b""))) as world, caller_of(world) as caller:
+        await caller.say(request(world, line, framing, token="forged"))
+        answered, headers, _ = await caller.response()
+        assert (answered, headers["connection"]) == (status, "close")
+        await caller.cut()
+
+
+async def test_a_refusal_of_a_call_without_a_body_leaves_the_connection_open():
+    async with gateway(answering(ok(b""))) as world, caller_of(world) as caller:
+        for line, field in (
+            ("GET /items HTTP/1.1", "X-A: b"),
+            ("POST /items HTTP/1.1", "Content-Length: 0"),
+        ):
+            await caller.say(request(world, line, field, token="forged"))
+            status, headers, _ = await caller.response()
+            assert status == 401
+            assert "connection" not in headers

@@ -131,6 +131,7 @@ def make_gateway(
         minimum_remaining=settings["MINIMUM_REMAINING_SECONDS"],
         max_request_bytes=settings["MAX_REQUEST_BYTES"],
         max_in_flight=settings["MAX_IN_FLIGHT"],
+        caller_idle=settings["IDLE_TIMEOUT_SECONDS"],
         trust_forwarded=settings["TRUST_FORWARDED"],
     )
     metrics = GatewayMetrics(registry)

@@ -5,7 +5,7 @@ from typing import Final
 
 from caracal.authority.outcomes import Reason, Refused
 from caracal_server.gateway.passages import CallFailed, Passage
-from caracal_server.web.asgi import Receive
+from caracal_server.web.asgi import Message, Receive
 
 WATCH_AFTER_SECONDS: Final = 0.25
 """A call that is over sooner is not worth a task that waits for its caller to leave."""
@@ -14,18 +14,24 @@ _GONE = Refused(Reason.CLIENT_GONE, "the caller closed the connection")
 
 
 class Body:
-    """Iterates over the caller's body, at most `limit` bytes of it.
+    """Iterates over the caller's body, at most `limit` bytes of it, none `idle_seconds` after another.
+
+    Attributes:
+        late: the caller stopped sending, and may still be there.
+        whole: all of it has been read.
 
     Raises:
-        CallFailed: while iterating: it is larger, or the caller is gone.
+        CallFailed: while iterating: it is larger, or the caller is gone or sends nothing.
     """
 
-    __slots__ = ("_limit", "_receive", "read_bytes", "whole")
+    __slots__ = ("_idle_seconds", "_limit", "_receive", "late", "read_bytes", "whole")
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, idle_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._idle_seconds = idle_seconds
         self.read_bytes = 0
+        self.late = False
         self.whole = False
 
     def __aiter__(self) -> "Body":
@@ -33,7 +39,7 @@ class Body:
 
     async def __anext__(self) -> bytes:
         while not self.whole:
-            message = await self._receive()
+            message = await self._next_message()
             if message["type"] != "http.request":
                 raise CallFailed(_GONE)
             self.whole = not message.get("more_body", False)
@@ -44,6 +50,15 @@ class Body:
             if chunk:
                 return chunk
         raise StopAsyncIteration
+
+    async def _next_message(self) -> Message:
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                return await self._receive()
+        except TimeoutError:
+            self.late = True
+            late = f"nothing of the body came for {self._idle_seconds:g} s"
+            raise CallFailed(Refused(Reason.CLIENT_GONE, late)) from None
 
 
 class Watch:

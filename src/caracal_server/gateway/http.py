@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Final
 
@@ -20,10 +20,12 @@ from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.upstream import UpstreamError, UpstreamResponse
 from caracal_server.web.asgi import Header, Receive, Scope, Send, send_reply
+from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem, problem_of, render_oauth
 from caracal_server.web.requests import request_id
 
 _OWN_PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
+_CLOSE: Final = (b"connection", b"close")
 _BODILESS: Final = frozenset({204, 304})
 _ALLOW_HEADERS: Final = ((b"allow", ALLOW),)
 _BEHIND: Final = frozenset(
@@ -72,7 +74,7 @@ class GatewayApp:
         identity = request_id(headers, self.entropy)
         arrival = self._arrive(scope, headers)
         if isinstance(arrival, Refused):
-            await self._refuse(send, identity, arrival)
+            await self._refuse(send, identity, arrival, unread=_announces_body(headers))
             return
         incoming = IncomingCall(
             scope["method"],
@@ -113,10 +115,12 @@ class GatewayApp:
         except Exception as fault:  # noqa: BLE001 (whatever went wrong, the answer is no)
             problem = problem_of(fault, incoming.request_id)
             self.metrics.count(problem.reason)
-            await send_reply(send, render_oauth(problem, incoming.request_id))
+            await _answer(send, incoming.request_id, problem, unread=incoming.arrival.has_body)
             return
         if isinstance(admission, Refused):
-            await self._refuse(send, incoming.request_id, admission)
+            await self._refuse(
+                send, incoming.request_id, admission, unread=incoming.arrival.has_body
+            )
             return
         self.metrics.admission.observe(self.clock.monotonic() - started)
         await self._carry(scope, incoming, admission, started, receive, send)
@@ -134,7 +138,8 @@ class GatewayApp:
         passage = self.forwarding.open(admission, _current_task(), started)
         body = None
         if incoming.arrival.has_body:
-            body = Body(receive, self.settings.max_request_bytes)
+            idle_seconds = self.settings.caller_idle.total_seconds()
+            body = Body(receive, self.settings.max_request_bytes, idle_seconds)
         watch = Watch(receive, body, passage)
         try:
             await self._exchange(scope, incoming, admission, passage, body, send)
@@ -150,7 +155,11 @@ class GatewayApp:
         # A response that has begun and is not whole is left unfinished: the server then cuts the
         # connection, and nobody can take what arrived for all there is.
         if passage.failure is not None and not passage.began:
-            await _answer(send, incoming.request_id, passage.failure)
+            problem = _problem(passage.failure)
+            if body is not None and body.late:
+                problem = Problem.of(passage.failure, Variant.BODY_LATE)
+            unread = body is not None and not body.whole
+            await _answer(send, incoming.request_id, problem, unread=unread)
 
     async def _exchange(
         self,
@@ -223,19 +232,33 @@ class GatewayApp:
             (b"x-forwarded-host", first(headers, b"host") or b""),
         )
 
-    async def _refuse(self, send: Send, identity: str, refused: Refused) -> None:
+    async def _refuse(self, send: Send, identity: str, refused: Refused, *, unread: bool) -> None:
         self.metrics.count(refused.reason)
-        await _answer(send, identity, refused)
+        await _answer(send, identity, _problem(refused), unread=unread)
 
 
-async def _answer(send: Send, identity: str, refused: Refused) -> None:
+async def _answer(send: Send, identity: str, problem: Problem, *, unread: bool) -> None:
+    """Answer; end the connection where the body is `unread`: nobody waits for the rest of it."""
+    reply = render_oauth(problem, identity)
+    if unread:
+        reply = replace(reply, headers=(*reply.headers, _CLOSE))
+    await send_reply(send, reply)
+
+
+def _problem(refused: Refused) -> Problem:
     if refused.reason in _BEHIND:
-        problem = Problem(refused.reason)
-    elif refused.reason is Reason.METHOD_UNSUPPORTED:
-        problem = Problem(refused.reason, refused.detail, headers=_ALLOW_HEADERS)
-    else:
-        problem = Problem.of(refused)
-    await send_reply(send, render_oauth(problem, identity))
+        return Problem(refused.reason)
+    if refused.reason is Reason.METHOD_UNSUPPORTED:
+        return Problem(refused.reason, refused.detail, headers=_ALLOW_HEADERS)
+    return Problem.of(refused)
+
+
+def _announces_body(headers: Sequence[Header]) -> bool:
+    """Whether a request that may be framed badly can have a body."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
 
 
 def _announced(headers: Sequence[Header]) -> int | None:

@@ -14,6 +14,7 @@ class GatewaySettings:
     max_request_bytes: the largest request body that is passed on.
     max_header_bytes: of all request headers together.
     max_in_flight: calls at once; one more gets 503 and `Retry-After`.
+    caller_idle: how long a caller may send nothing of a body that it has announced.
     trust_forwarded: whether the peer is a proxy whose `X-Forwarded-*` is believed.
     """
 
@@ -22,6 +23,7 @@ class GatewaySettings:
     max_request_bytes: int = 2048 * MiB
     max_header_bytes: int = 16 * 1024
     max_in_flight: int = 1024
+    caller_idle: timedelta = timedelta(seconds=60)
     trust_forwarded: bool = False
 
     def __post_init__(self) -> None:
@@ -29,6 +31,8 @@ class GatewaySettings:
             raise ValueError("issuer must be a URL without a trailing slash")
         if not timedelta() <= self.minimum_remaining <= timedelta(minutes=10):
             raise ValueError("minimum_remaining must be 0 to 600 seconds")
+        if self.caller_idle <= timedelta():
+            raise ValueError("caller_idle must be longer than nothing")
         for name, low in (
             ("max_request_bytes", 1),
             ("max_header_bytes", 1024),
