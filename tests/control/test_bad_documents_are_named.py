@@ -118,6 +118,10 @@ BAD = [
     (_resource(name=""), "resources[0].name: '' is not a text: 1 to 200 characters"),
     (document(policy=" \n"), "policy: is empty"),
     (document(policy=["permit"]), "policy: must be text"),
+    (
+        document(policy="/" * (256 * 1024 + 1)),
+        "policy: has 262145 bytes; at most 262144 are allowed",
+    ),
 ]
 
 

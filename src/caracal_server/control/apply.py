@@ -10,6 +10,7 @@ from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.tokens.secret import Secret
 from caracal_server.control.acts import Act, ActLog
+from caracal_server.control.compilation import PolicyCompilation
 from caracal_server.control.custody import (
     ApplicationSecrets,
     CredentialCustody,
@@ -72,6 +73,7 @@ class _Preparation:
     record: ZoneRecord | None
     desired: DesiredZone
     steps: Mapping[str, SecretStep]
+    engine: PolicyEngine | None
     changed_credentials: frozenset[str]
     plan: ZonePlan
 
@@ -100,11 +102,13 @@ class ApplyZone:
     credentials: CredentialCustody
     zone_keys: ZoneKeys
     on_application_removed: OnApplicationRemoved
+    _compile: PolicyCompilation = field(default_factory=PolicyCompilation, init=False, repr=False)
 
     async def plan(self, document: ZoneDocument) -> Applied:
         """Say what applying would change, and change nothing.
 
         Raises:
+            ZoneDocumentInvalid: there are too many policies.
             PolicyInvalid: the policy does not fit the zone.
             Unavailable: the zone as it is can not be read.
         """
@@ -127,6 +131,7 @@ class ApplyZone:
             `Refused` when the revision is another, or the zone is being applied by someone else.
 
         Raises:
+            ZoneDocumentInvalid: there are too many policies; nothing changed.
             PolicyInvalid: the policy does not fit the zone; nothing changed.
             Unavailable: evidence or store can not be reached; apply again to be sure.
         """
@@ -156,15 +161,16 @@ class ApplyZone:
     async def _prepare(self, document: ZoneDocument) -> _Preparation:
         record = await self.publication.find(document.zone)
         desired = desire(document, record, new_id=self.entropy.new_id)
+        engine = None
         if desired.policy is not None:
-            PolicyEngine.compile(desired.policy, desired.vocabulary)
+            engine = await self._compile(desired.policy, desired.vocabulary)
         steps = await self.secrets.steps(document, record)
         changed = self.credentials.changed(desired, document, record)
         differing = SecretChanges(
             frozenset(name for name, step in steps.items() if step is not SecretStep.KEEP), changed
         )
         plan = plan_zone(desired, record, differing)
-        return _Preparation(document, record, desired, steps, changed, plan)
+        return _Preparation(document, record, desired, steps, engine, changed, plan)
 
     async def _commit(self, prepared: _Preparation, act: Act) -> Applied | Refused:
         kept = await self.secrets.make(
@@ -216,7 +222,9 @@ class ApplyZone:
         before = None if prepared.record is None else prepared.record.policy
         if before is not None and before.digest == digest:
             return before
-        return PolicyVersion(digest=digest, text=text, created_at=self.clock.now())
+        return PolicyVersion(
+            digest=digest, text=text, created_at=self.clock.now(), engine=prepared.engine
+        )
 
 
 def _ids(record: ZoneRecord) -> dict[str, ApplicationId]:

@@ -26,6 +26,7 @@ from caracal_server.control.zone_document import (
 from caracal_server.ports.upstream import UpstreamUrl
 
 APPLICATION_SECRET_LENGTH: Final = (16, 256)
+MAX_POLICY_BYTES: Final = 256 * 1024
 
 
 def parse_document(data: object) -> ZoneDocument:
@@ -67,9 +68,20 @@ def _check_document(document: ZoneDocument) -> Iterator[Fault]:
     providers = {provider.name: provider for provider in document.providers}
     for position, resource in enumerate(document.resources):
         yield from _check_resource(resource, providers, ("resources", position))
-    if document.policy is not None and not document.policy.strip():
+    if document.policy is not None:
+        yield from _check_policy(document.policy)
+
+
+def _check_policy(text: str) -> Iterator[Fault]:
+    if not text.strip():
         yield Fault(
             ("policy",), "is empty; write a rule, or leave the field out to refuse everything"
+        )
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_POLICY_BYTES:
+        yield Fault(
+            ("policy",),
+            f"has {size} bytes; at most {MAX_POLICY_BYTES} are allowed, so write fewer or shorter rules",
         )
 
 

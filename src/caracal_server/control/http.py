@@ -111,6 +111,8 @@ class ZoneApi:
             )
         except PolicyInvalid as invalid:
             raise RequestRefused(_policy_problem(invalid)) from None
+        except ZoneDocumentInvalid as invalid:
+            raise RequestRefused(document_problem(invalid)) from None
         if isinstance(outcome, Refused):
             raise RequestRefused(Problem.of(outcome))
         return outcome

@@ -277,7 +277,8 @@ class ZoneDocument(_Model, frozen=True, kw_only=True):
     policy: Annotated[
         str | None,
         Meta(
-            description="The rules, in Cedar. Without a policy everything is refused.",
+            description="The rules, in Cedar: at most 256 KiB and 2000 policies. Without a policy "
+            "everything is refused.",
             examples=[EXAMPLE_POLICY],
         ),
     ] = None

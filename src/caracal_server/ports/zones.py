@@ -1,10 +1,11 @@
 """Zones: the snapshot that decisions read, and where configuration is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
+from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.resources import Resource
 from caracal.authority.zones import Application, Provider, Zone
 
@@ -31,9 +32,16 @@ class ClientSecrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
+    """A policy text that was accepted.
+
+    Attributes:
+        engine: the text, compiled, when it was accepted just now; it is not stored.
+    """
+
     digest: str
     text: str
     created_at: datetime
+    engine: PolicyEngine | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

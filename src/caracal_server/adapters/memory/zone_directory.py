@@ -74,4 +74,6 @@ class MemoryZones:
             and present.policy.digest == record.policy.digest
         ):
             return present.policy.with_vocabulary(names)
+        if record.policy.engine is not None:
+            return record.policy.engine.with_vocabulary(names)
         return PolicyEngine.load(record.policy.text, names)

@@ -1,0 +1,52 @@
+"""A large policy is compiled beside the event loop, and there is a limit to it."""
+
+import asyncio
+from time import perf_counter
+
+import pytest
+
+from tests.control.world import document
+
+
+def _rules(count):
+    return "\n".join(
+        f'@id("rule-{n}")\npermit (principal == Application::"orders-agent", action, resource);'
+        for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("query", ["?plan=true", ""])
+async def test_the_event_loop_goes_on_while_a_large_policy_compiles(world, query):
+    began = perf_counter()
+    asked = asyncio.create_task(world.put(document(policy=_rules(2000)), query))
+    longest = 0.0
+    while not asked.done():
+        before = perf_counter()
+        await asyncio.sleep(0)
+        longest = max(longest, perf_counter() - before)
+    assert asked.result().status_code == 200, asked.result().text
+    assert longest < (perf_counter() - began) / 4
+
+
+async def test_what_is_put_into_effect_is_what_was_compiled(world):
+    applied = await world.applied(document())
+    zone, record = world.directory.zone(applied["zone"]["id"]), await world.record()
+    assert zone.policy.digest == record.policy.digest
+    assert zone.policy.policy_ids == ("reads",)
+
+
+@pytest.mark.parametrize("query", ["?plan=true", ""])
+async def test_too_many_policies_are_refused(world, query):
+    answer = await world.put(document(policy=_rules(2001)), query)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "zone_file_invalid")
+    (issue,) = answer.json()["issues"]
+    assert issue["path"] == ["policy"]
+    assert issue["message"].startswith("has 2001 policies; at most 2000 are allowed")
+    assert await world.zones.load_all() == ()
+
+
+async def test_a_plan_that_nobody_waits_for_any_more_does_not_block_the_next(world):
+    given_up = asyncio.create_task(world.put(document(policy=_rules(500)), "?plan=true"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert (await world.put(document(), "?plan=true")).status_code == 200
