@@ -115,6 +115,40 @@ async def test_what_an_operator_is_refused_is_recorded_where_it_belongs(world):
     )
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"providers": [{"name": "orders", "kind": "bearer_token", "secret": "a guess of the key"}]},
+        {
+            "applications": [{"name": "orders-agent", "secret": "a guess of the secret"}],
+            "providers": None,
+            "resources": None,
+            "policy": None,
+        },
+    ],
+    ids=["of a provider", "of an application"],
+)
+async def test_a_plan_tells_no_reader_whether_a_secret_is_the_right_one(world, secret):
+    zone_id = (await world.applied(document()))["zone"]["id"]
+    reader = (await _make(world, "reader", "read")).json()["token"]
+    guess = ("PUT", "/v1/zones/shop?plan=true", document(**secret))
+    refused = await world.ask(*guess, token=reader)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "operator_scope_missing")
+    assert "write" in refused.json()["detail"]
+    entry = (await world.entries(zone_id))[-1]
+    assert (entry.kind, entry.reason) == (Kind.ADMIN_REFUSED, Reason.OPERATOR_SCOPE_MISSING)
+    assert (await world.ask(*guess)).status_code == 200
+
+
+async def test_a_plan_without_secrets_is_for_readers(world):
+    await world.applied(document())
+    reader = (await _make(world, "reader", "read")).json()["token"]
+    body = document(providers=None, resources=None, policy=None)
+    planned = await world.ask("PUT", "/v1/zones/shop?plan=true", body, token=reader)
+    assert planned.status_code == 200
+    assert planned.json()["changes"]
+
+
 async def test_other_edges_ask_who_operates(world):
     reader = (await _make(world, "reader", "read")).json()
 

@@ -16,7 +16,7 @@ from caracal_server.control.document_body import document_problem, read_document
 from caracal_server.control.document_faults import Fault, ZoneDocumentInvalid
 from caracal_server.control.gate import Admitted, Gate
 from caracal_server.control.keys import RotateKey
-from caracal_server.control.operators import Operators
+from caracal_server.control.operators import Operators, lacks
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.views import (
     PolicyVersionList,
@@ -29,7 +29,7 @@ from caracal_server.control.views import (
     zone_summary,
     zone_view,
 )
-from caracal_server.control.zone_document import ZoneDocument
+from caracal_server.control.zone_document import ZoneDocument, carries_secret
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.health import Readiness
@@ -84,12 +84,20 @@ class ZoneApi:
         admitted = await self.gate.admit(request, scope, target=name, zone=name)
         try:
             document = await self._document(request, name)
+            if query.plan and carries_secret(document):
+                await self._want_write(admitted, name)
             outcome = await self._apply(document, admitted, query)
         except RequestRefused as refused:
             if query.plan:
                 raise
             raise await self.gate.refuse(admitted.act, refused.problem, name, name) from None
         return json_response(applied_view(outcome))
+
+    async def _want_write(self, admitted: Admitted, name: str) -> None:
+        """A plan tells whether a secret is the one that is kept: only who may replace it may ask."""
+        if OperatorScope.WRITE not in admitted.operator.scopes:
+            problem = Problem.of(lacks(admitted.operator, OperatorScope.WRITE))
+            raise await self.gate.refuse(admitted.act, problem, name, name)
 
     async def _document(self, request: Request, name: str) -> ZoneDocument:
         limit = self.gate.settings.max_body_bytes

@@ -304,6 +304,15 @@ def render_with_secrets(document: ZoneDocument) -> bytes:
     return msgspec.json.encode(document, enc_hook=_reveal)
 
 
+def carries_secret(document: ZoneDocument) -> bool:
+    """Whether the document brings any secret along."""
+    secrets = (
+        *(entry.secret for entry in document.applications),
+        *(entry.secret for entry in document.providers),
+    )
+    return any(secret is not None for secret in secrets)
+
+
 def public_digest(document: ZoneDocument) -> str:
     """SHA-256 of the document's canonical JSON (RFC 8785) with every secret left blank."""
     plain = msgspec.to_builtins(document, enc_hook=_blank)
