@@ -36,6 +36,38 @@ async def test_a_start_is_answered_with_what_stock_clients_read(world: World) ->
     }
 
 
+async def test_what_an_application_wrote_about_a_session_no_other_application_reads(
+    world: World,
+) -> None:
+    parent = await world.session()
+    child = await world.session(parent_id=parent, labels=["audit"], metadata={"task": "sum"})
+    views = (f"/agents/{child}", "/agents?application_id=app-1", f"/agents/{parent}/children")
+    for token, told in (
+        (world.bearer("app-2"), ([], {})),
+        (world.bearer("app-1"), (["audit"], {"task": "sum"})),
+        ("operator-read", (["audit"], {"task": "sum"})),
+    ):
+        for path in views:
+            answer = (await world.ask("GET", path, token=token)).json()
+            items = answer.get("items", [answer])
+            (item,) = (entry for entry in items if entry["agent_session_id"] == child)
+            assert (item["labels"], item["metadata"]) == told, path
+
+
+async def test_other_applications_sessions_are_not_found_by_label(world: World) -> None:
+    await world.session(labels=["audit"])
+    own = await world.session("app-2", labels=["audit"])
+    for query, found in (
+        ("", [own]),
+        ("&application_id=app-1", []),
+        ("&application_id=app-2", [own]),
+    ):
+        answer = await world.ask("GET", f"/agents?label=audit{query}", token=world.bearer("app-2"))
+        assert [item["agent_session_id"] for item in answer.json()["items"]] == found, query
+    everything = await world.ask("GET", "/agents?label=audit", token="operator-read")
+    assert len(everything.json()["items"]) == 2
+
+
 async def test_a_service_starts_with_a_lease_of_two_minutes(world: World) -> None:
     answer = await world.start(lifecycle="service")
     assert answer["lease_generation"] == 1
@@ -185,7 +217,7 @@ async def test_lists_are_filtered(world: World) -> None:
     assert await listed("?status=terminated") == {ended}
     assert await listed("?lifecycle=service") == {service}
     assert await listed("?application_id=app-2") == {foreign}
-    assert await listed("?label=a") == {root, foreign}
+    assert await listed("?label=a") == {root}
     assert await listed("?label=a&application_id=app-1") == {root}
     assert await listed(f"/{root}/children") == {child}
     nobody = await world.ask("GET", "/agents/nobody/children")

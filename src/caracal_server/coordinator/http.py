@@ -152,20 +152,20 @@ class CoordinatorRoutes:
         return _answer(await self.acts.run(self.use.heartbeat(act, session_id, body)))
 
     async def list_sessions(self, request: Request) -> Response:
-        zone_id, _ = await self._reader(request)
-        return _page(await self.use.sessions.page(zone_id, _session_query(request)))
+        zone_id, caller = await self._reader(request)
+        return _page(await self.use.sessions.page(zone_id, caller, _session_query(request)))
 
     async def session(self, request: Request) -> Response:
         session_id = _id(SessionId, request, "session")
-        zone_id, _ = await self._reader(request)
-        return _page(await self.use.sessions.one(zone_id, session_id))
+        zone_id, caller = await self._reader(request)
+        return _page(await self.use.sessions.one(zone_id, caller, session_id))
 
     async def children(self, request: Request) -> Response:
         session_id = _id(SessionId, request, "session")
-        zone_id, _ = await self._reader(request)
+        zone_id, caller = await self._reader(request)
         page = read_query(request, _Page)
         query = SessionQuery(cursor=page.cursor, limit=page.limit)
-        return _page(await self.use.sessions.children(zone_id, session_id, query))
+        return _page(await self.use.sessions.children(zone_id, caller, session_id, query))
 
     async def effective_authority(self, request: Request) -> Response:
         session_id = _id(SessionId, request, "session")

@@ -48,26 +48,34 @@ class SessionReads:
 
     coordination: Coordination
 
-    async def one(self, zone_id: ZoneId, session_id: SessionId) -> bytes | Problem:
+    async def one(self, zone_id: ZoneId, caller: Caller, session_id: SessionId) -> bytes | Problem:
         session = await self.coordination.session(zone_id, session_id)
-        return _NO_SESSION if session is None else render_session(session)
+        return _NO_SESSION if session is None else render_session(_seen_by(caller, session))
 
-    async def page(self, zone_id: ZoneId, query: SessionQuery) -> bytes | Problem:
-        """The sessions that fit, newest first; the cursor is the last one of the page before."""
+    async def page(self, zone_id: ZoneId, caller: Caller, query: SessionQuery) -> bytes | Problem:
+        """The sessions that fit, newest first; the cursor is the last one of the page before.
+
+        By label an application finds its own sessions only: it does not see the labels of others.
+        """
+        if query.label is not None and isinstance(caller, ApplicationCaller):
+            mine = caller.application.id
+            if query.application_id not in {None, mine}:
+                return render_sessions([], None)
+            query = replace(query, application_id=mine)
         if query.cursor is not None and not await self._known(zone_id, query.cursor):
             return _NO_CURSOR
         rows = await self.coordination.store.sessions(zone_id, query)
         cursor = _next_cursor([row.id for row in rows], query.limit)
         newest = (self.coordination.newest(zone_id, row.id) or row for row in rows)
-        fitting = [row for row in newest if query.status in {None, row.status}]
+        fitting = [_seen_by(caller, row) for row in newest if query.status in {None, row.status}]
         return render_sessions(fitting, cursor)
 
     async def children(
-        self, zone_id: ZoneId, session_id: SessionId, query: SessionQuery
+        self, zone_id: ZoneId, caller: Caller, session_id: SessionId, query: SessionQuery
     ) -> bytes | Problem:
         if await self.coordination.session(zone_id, session_id) is None:
             return _NO_SESSION
-        return await self.page(zone_id, replace(query, parent_id=session_id))
+        return await self.page(zone_id, caller, replace(query, parent_id=session_id))
 
     async def effective_authority(
         self, zone_id: ZoneId, caller: Caller, session_id: SessionId, now: datetime
@@ -204,6 +212,13 @@ async def own_session(
     if session is None or not owns(caller, session.application_id):
         return _NO_SESSION
     return session
+
+
+def _seen_by(caller: Caller, session: Session) -> Session:
+    """The session, without what its application wrote about it when the caller is another one."""
+    if owns(caller, session.application_id):
+        return session
+    return replace(session, labels=(), metadata="{}")
 
 
 def _next_cursor(ids: Sequence[str], limit: int) -> str | None:
