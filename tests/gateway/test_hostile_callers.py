@@ -163,6 +163,19 @@ async def test_a_flood_in_one_zone_takes_no_room_from_another():
         assert world.decisions[-1].zone == OTHER_ZONE
 
 
+async def test_a_flood_of_forgeries_does_not_hide_a_replay():
+    async with gateway(HELLO) as world:
+        headers = world.headers()
+        await world.call(headers=headers)
+        forged = signed_by_a_stranger(world)
+        for _ in range(30):
+            await world.call(authorization=f"Bearer {forged}")
+        await world.call(headers=headers)
+        assert world.decisions[-1].reason == "mandate_replayed"
+        assert "before this one" not in world.decisions[-1].detail
+        assert len(world.decisions) == 22
+
+
 async def test_replays_of_a_genuine_mandate_are_bounded_too_and_wait_for_no_disk():
     async with gateway(HELLO) as world:
         headers = world.headers()

@@ -27,7 +27,9 @@ class UnprovenRefusals:
     """Records at most so many refusals a second and zone, for requests whose sender is not proven.
 
     Whoever knows a zone's id can cause them without end; they must neither fill the disk nor crowd out
-    other entries. What is left out is counted, and the next entry that is recorded says how many.
+    other entries. Refusals of a proven mandate, such as a replayed one, have a bound of their own, so
+    that forged tokens can not hide them. What is left out is counted, and the next entry that is
+    recorded says how many.
     """
 
     def __init__(
@@ -42,16 +44,17 @@ class UnprovenRefusals:
         self._clock = clock
         self._unrecorded = unrecorded
         self._per_second = per_second
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[tuple[str, bool], _Window] = {}
 
     def record(self, entry: Entry) -> None:
         """Record soon, or count. Nobody waits for it, and nothing is done on its strength.
 
         Args:
-            entry: of a zone that exists, so that the zones remembered here are few.
+            entry: of a zone that exists, so that the zones remembered here are few; it names a mandate
+                only when that was proven.
         """
         now = self._clock.monotonic()
-        window = self._windows.setdefault(entry.zone, _Window(now))
+        window = self._windows.setdefault((entry.zone, bool(entry.mandate)), _Window(now))
         if now - window.since >= 1:
             window.since, window.recorded = now, 0
         if window.recorded >= self._per_second:
