@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from caracal.tokens.client_secrets import (
     Argon2idHash,
     GeneratedHash,
+    GeneratedHasher,
     InvalidStoredSecret,
     generated_secret,
     hash_generated,
@@ -80,3 +81,8 @@ def test_stored_hashes_are_told_apart_by_their_tag():
 def test_a_stored_hash_of_another_form_is_refused(text):
     with pytest.raises(InvalidStoredSecret):
         parse_stored(text)
+
+
+def test_a_keyed_hasher_is_not_pickled_or_copied():
+    with pytest.raises(TypeError, match="pepper"):
+        pickle.dumps(GeneratedHasher(PEPPER))
