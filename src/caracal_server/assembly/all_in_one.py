@@ -6,7 +6,6 @@ import gc
 import hashlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +44,6 @@ from caracal_server.gateway.http import GatewayApp
 from caracal_server.ports.upstream import UpstreamTimeouts
 from caracal_server.web.health import Readiness
 
-SWITCH_INTERVAL_SECONDS = 0.0002
-
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -82,9 +79,6 @@ def run(options: UpOptions) -> int:
     Raises:
         SettingInvalid, KeyFileError, DatabaseInUse, Unavailable, OSError: it could not start.
     """
-    # The store's writer thread takes the interpreter lock several times a commit. At the default of
-    # 5 ms a busy event loop would make it wait that long each time, and every call behind it.
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     uvloop.run(_serve(options))
     return 0
 
