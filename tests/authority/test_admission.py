@@ -10,7 +10,7 @@ from caracal.authority.mandates import MandateClass
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.resources import Enforcement
 from caracal.authority.scopes import NO_SCOPES, ScopeSet
-from tests.authority.test_exchange import ALPHA, resource, zone
+from tests.authority.test_exchange import ALPHA, BETA, resource, zone
 from tests.authority.worlds import NOW, ORDERS, STOCK, World, agreed
 
 READ = Call(ORDERS, "GET", ("items", "7"))
@@ -99,11 +99,33 @@ def test_policy_is_asked_again_at_the_call_and_sees_its_path(held):
     assert refusal(admit(held, other, in_zone=narrow)) is Reason.POLICY_NO_PERMIT
 
 
-def test_the_root_application_may_be_gone(held):
+@pytest.mark.parametrize(
+    "handed_on",
+    [
+        None,
+        replace(BETA, enabled=False),
+        replace(BETA, expires_at=NOW),
+    ],
+    ids=["removed", "disabled", "expired"],
+)
+@pytest.mark.parametrize("position", [0, 1])
+def test_what_an_application_handed_on_is_refused_once_it_is_not_usable(held, handed_on, position):
     session, mandate = held
-    chain = (structs.replace(mandate.chain[0], application_id="gone"), *mandate.chain[1:])
-    assert isinstance(admit((session, structs.replace(mandate, chain=chain))), AdmittedCall)
-    assert isinstance(admit((session, structs.replace(mandate, chain=()))), AdmittedCall)
+    hop = structs.replace(mandate.chain[0], application_id="beta")
+    chain = (*mandate.chain[:position], hop, *mandate.chain[position:])
+    passed_on = (session, structs.replace(mandate, chain=chain))
+    assert isinstance(admit(passed_on), AdmittedCall)
+    applications = {"alpha": ALPHA} | ({} if handed_on is None else {"beta": handed_on})
+    outcome = admit(passed_on, in_zone=replace(zone(), applications=applications))
+    assert refusal(outcome) is Reason.CLIENT_UNKNOWN
+    assert "beta in the delegation chain" in outcome.detail
+
+
+def test_without_a_chain_the_application_itself_is_the_root(held):
+    root_only = zone(
+        'permit (principal, action, resource) when { context.delegation.root == "Alpha" };'
+    )
+    assert isinstance(admit(held, in_zone=root_only, chain=()), AdmittedCall)
 
 
 def test_without_enforcement_of_operations_the_scopes_are_the_boundary(held):

@@ -180,9 +180,25 @@ def test_the_root_of_a_chain_is_named_to_policy(world):
     source, target = world.start("alpha"), world.start("beta")
     delegation = world.delegate(source, target, "read")
     assert isinstance(ask(world, target, delegation, in_zone=root_only, caller=BETA), Granted)
-    gone = replace(root_only, applications={"beta": BETA})
-    outcome = ask(world, target, delegation, in_zone=gone, caller=BETA)
-    assert refusal(outcome) is Reason.POLICY_NO_PERMIT
+
+
+@pytest.mark.parametrize(
+    "handed_on",
+    [None, replace(ALPHA, enabled=False), replace(ALPHA, expires_at=NOW)],
+    ids=["removed", "disabled", "expired"],
+)
+def test_an_application_that_is_not_usable_ends_what_it_handed_on(world, handed_on):
+    permissive = zone("permit (principal, action, resource);")
+    source, middle, target = world.start("beta"), world.start("alpha"), world.start("beta")
+    first = world.delegate(source, middle, "read", hops=3)
+    second = world.delegate(middle, target, "read", hops=2, ttl=300)
+    assert isinstance(ask(world, target, second, in_zone=permissive, caller=BETA), Granted)
+    applications = {"beta": BETA} | ({} if handed_on is None else {"alpha": handed_on})
+    without = replace(permissive, applications=applications)
+    outcome = ask(world, target, second, in_zone=without, caller=BETA)
+    assert refusal(outcome) is Reason.CLIENT_UNKNOWN
+    assert "alpha in the delegation chain" in outcome.detail
+    assert second.parent_id == first.id
 
 
 @given(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from caracal.authority.chain_standing import root_application
 from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
@@ -57,6 +58,9 @@ def decide_admission(
     application = zone.applications.get(mandate.application_id)
     if application is None or not application.usable(now):
         return Refused(Reason.CLIENT_UNKNOWN, "the application is not registered any more")
+    root = root_application(zone, mandate.chain, application, now=now)
+    if isinstance(root, Refused):
+        return root
     resource = zone.resource(call.resource)
     if resource is None:
         return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {call.resource!r}")
@@ -66,7 +70,6 @@ def decide_admission(
     if isinstance(needed, Refused):
         return needed
     operation, scopes = needed
-    root = zone.applications.get(mandate.chain[0].application_id) if mandate.chain else application
     permitted = ask_policy(
         zone.policy,
         scopes,
@@ -79,7 +82,7 @@ def decide_admission(
             session_lifecycle=session.lifecycle,
             session_depth=session.depth,
             hops=mandate.hop_count,
-            root_application="" if root is None else root.name,
+            root_application=root.name,
             operation="" if operation is None else operation.name,
             method=call.method,
             path=call.path,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from caracal.authority.chain_standing import root_application
 from caracal.authority.delegation import Delegation
 from caracal.authority.graph import ZoneGraph
 from caracal.authority.held_authority import HeldAuthority
@@ -62,6 +63,9 @@ def decide_exchange(
     held = _held(graph, caller, request, now=now)
     if isinstance(held, Refused):
         return held
+    root = root_application(zone, () if held is None else held.chain, caller, now=now)
+    if isinstance(root, Refused):
+        return root
     expires_at = _expiry(request, held, now=now)
     if isinstance(expires_at, Refused):
         return expires_at
@@ -69,7 +73,7 @@ def decide_exchange(
     policies: dict[str, None] = {}
     refusal: Refused | None = None
     for reference in request.resources:
-        outcome = _decide_resource(zone, caller, request, held, reference)
+        outcome = _decide_resource(zone, caller, request, held, reference, root=root)
         if isinstance(outcome, Refused):
             refusal = refusal or outcome
             continue
@@ -137,6 +141,8 @@ def _decide_resource(
     request: ExchangeRequest,
     held: HeldAuthority | None,
     reference: str,
+    *,
+    root: Application,
 ) -> tuple[Resource, tuple[str, ...]] | Refused:
     resource = zone.resource(reference)
     if resource is None:
@@ -153,7 +159,6 @@ def _decide_resource(
     if not len(asked):
         return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
     session, chain = held.session, held.chain
-    root = zone.applications.get(chain[0].application_id)
     permitted = ask_policy(
         zone.policy,
         asked,
@@ -166,7 +171,7 @@ def _decide_resource(
             session_lifecycle=session.lifecycle,
             session_depth=session.depth,
             hops=len(chain) - 1,
-            root_application="" if root is None else root.name,
+            root_application=root.name,
         ),
     )
     return permitted if isinstance(permitted, Refused) else (resource, permitted)
