@@ -143,3 +143,9 @@ def test_tables_are_equal_when_they_declare_the_same():
     assert table("GET /a") != table("GET /b")
     assert table("GET /a") != "GET /a"
     assert len({table("GET /a"), table("GET /a")}) == 1
+
+
+@pytest.mark.parametrize("template", ["/a;v=1", "/;", "/a/{x};v", "/a;/b"])
+def test_a_template_with_a_semicolon_is_refused_by_name(template):
+    with pytest.raises(InvalidResource, match="semicolon"):
+        parse_operation("GET", template, "read")

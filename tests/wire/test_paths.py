@@ -26,10 +26,8 @@ SAFE = {
     b"/50%25/x": ("50%", "x"),
     b"/%2541": ("%41",),
     b"/%2525": ("%25",),
-    b"/a;v=1/b": ("a;v=1", "b"),
-    b"/%3F%23": ("?#",),
     b"/%7Bname%7D": ("{name}",),
-    b"/~!$&'()*+,;=:@[]": ("~!$&'()*+,;=:@[]",),
+    b"/~!$&'()*+,=:@[]": ("~!$&'()*+,=:@[]",),
 }
 
 
@@ -66,6 +64,20 @@ UNSAFE = [
     b"/a/%2e%2e;/b",
     b"/a/..%3b/b",
     b"/a/..%253b/b",
+    b"/a;v=1/b",
+    b"/a;",
+    b"/;/a",
+    b"/a%3Bv=1/b",
+    b"/a%3bv=1/b",
+    b"/a%253Bv=1",
+    b"/a%25253b",
+    b"/a%3Fb",
+    b"/a%3fb=1/c",
+    b"/a%253fb",
+    b"/a%25253Fb",
+    b"/a%23b",
+    b"/a%2523b",
+    b"/a%252523b",
     b"/a%2Fb",
     b"/a%2fb",
     b"/a%252Fb",
@@ -120,7 +132,7 @@ def test_escapes_nested_to_the_limit_end():
     assert len(parse_target(deep, b"").segments) == 1
 
 
-_plain = st.text("xyzé %{}?#", min_size=1, max_size=6)
+_plain = st.text("xyzé %{}", min_size=1, max_size=6)
 
 
 @given(st.lists(_plain, min_size=1, max_size=4))
@@ -129,12 +141,12 @@ def test_segments_that_were_escaped_come_back(segments):
     assert parse_target(path, b"").segments == tuple(segments)
 
 
-def _reaches_up(text: str) -> bool:
-    return bool(re.search(r"(^|/)\.{1,2}(;[^/]*)?(/|$)", text)) or "\\" in text or "//" in text
+def _misleads(text: str) -> bool:
+    return bool(re.search(r"(^|/)\.{1,2}(/|$)|[?#;]|\\\\|//", text))
 
 
-@given(st.text("/.;%2eEfF5cC\\a0", max_size=24))
-def test_no_accepted_path_climbs_however_often_it_is_decoded(path):
+@given(st.text("/.;%23eEfFbB5cC\\a0", max_size=24))
+def test_no_accepted_path_climbs_or_ends_early_however_often_it_is_decoded(path):
     try:
         target = parse_target(path.encode(), b"")
     except WireError as error:
@@ -143,7 +155,7 @@ def test_no_accepted_path_climbs_however_often_it_is_decoded(path):
         text = path
         slashes = text.count("/")
         for _ in range(12):
-            assert not _reaches_up(text)
+            assert not _misleads(text)
             assert text.count("/") == slashes
             text = unquote(text)
         assert target.path_raw == path.encode()

@@ -14,7 +14,7 @@ MAX_URI_LENGTH = 512
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[\x21-\x7e]+")
 _METHOD = re.compile(r"[A-Z]{1,20}")
-_LITERAL = re.compile(r"[A-Za-z0-9\-._~!$&'()+,;=:@]+")
+_LITERAL = re.compile(r"[A-Za-z0-9\-._~!$&'()+,=:@]+")
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]{0,39})(\*?)\}")
 
 
@@ -88,6 +88,10 @@ def _check_segment(template: str, segment: str, *, last: bool, seen: set[str]) -
         return
     variable = _VARIABLE.fullmatch(segment)
     if variable is None:
+        if ";" in segment:
+            raise InvalidResource(
+                f"{template[:60]!r} has a semicolon: the Gateway forwards no path with one"
+            )
         if _LITERAL.fullmatch(segment) is None or segment in {".", ".."}:
             raise InvalidResource(f"{template[:60]!r} has the segment {segment[:40]!r}")
         return

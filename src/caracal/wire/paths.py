@@ -1,8 +1,8 @@
 """The target of a call, as the Gateway may forward it.
 
 The path goes upstream byte for byte as it was received, so it must mean the same to everyone on the
-way: whoever decodes it once, twice or more, and whoever strips `;parameters`, finds the same segments
-and no way up. What could be read in two ways is refused.
+way: whoever decodes it once, twice or more finds the same segments, no way up, no early end, and no
+`;parameters`, which some servers strip. What could be read in two ways is refused.
 """
 
 import re
@@ -15,10 +15,11 @@ from caracal.wire.errors import WireError
 
 MAX_TARGET_BYTES = 8_192
 
-_PATH = re.compile(rb"/[A-Za-z0-9\-._~!$&'()*+,;=:@/%\[\]]*")
+_PATH = re.compile(rb"/[A-Za-z0-9\-._~!$&'()*+,=:@/%\[\]]*")
 _QUERY = re.compile(rb"[\x21\x22\x24-\x7e]*")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_DELIMITER = re.compile(rb"[?#;]")
 _DOTS = frozenset({b".", b".."})
 
 
@@ -44,6 +45,8 @@ def parse_target(raw_path: bytes, query: bytes) -> CallTarget:
     """
     if len(raw_path) > MAX_TARGET_BYTES or len(query) > MAX_TARGET_BYTES:
         raise _unsafe(f"path and query have at most {MAX_TARGET_BYTES} bytes each")
+    if b";" in raw_path:
+        raise _unsafe("the path has a semicolon: some servers drop what follows it")
     if _PATH.fullmatch(raw_path) is None:
         raise _unsafe(
             "the path starts with / and has only characters of a URI: escape others with %"
@@ -77,6 +80,8 @@ def _check(segment: bytes) -> None:
     _check_dots(segment)
     if b"/" in segment or b"\\" in segment:
         raise _unsafe("the path has an escaped slash or backslash: it is not forwarded")
+    if _DELIMITER.search(segment) is not None:
+        raise _unsafe("the path has an escaped ?, # or ;: some servers end the path there")
     if _CONTROL.search(segment) is not None:
         raise _unsafe("the path has an escaped control character")
     try:
@@ -86,8 +91,7 @@ def _check(segment: bytes) -> None:
 
 
 def _check_dots(segment: bytes) -> None:
-    # Some servers drop `;parameters` before they resolve dots, so `..;x` counts as `..`.
-    if segment.partition(b";")[0] in _DOTS:
+    if segment in _DOTS:
         raise _unsafe("the path has a dot segment: send the path it leads to")
 
 
