@@ -94,6 +94,21 @@ class TestMakingOne:
         assert made.grant.constraints.broad
         assert made.grant.constraints.reason == "migration"
 
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            {"declared": ScopeSet.of("read", "agent:lifecycle")},
+            {"resources": None, "may_be_broad": True},
+        ],
+        ids=["declared", "broad"],
+    )
+    def test_the_scope_for_own_sessions_is_never_handed_on(self, world, wanted):
+        one, other = world.start("alpha"), world.start("beta")
+        outcome = world.ask_delegate(one, other, "read agent:lifecycle", **wanted)
+        assert refused(outcome) is Reason.DELEGATION_SCOPES_EXCEED_RESOURCE
+        assert "agent:lifecycle" in outcome.detail
+        assert world.graph.inbound(other.id, NOW) == ()
+
     def test_both_sessions_are_live(self, world):
         one, other = world.start(service=True), world.start(service=True)
         for session in (one, other):

@@ -20,7 +20,7 @@ from caracal.authority.identifiers import ApplicationId, DelegationId, SessionId
 from caracal.authority.mandates import Hop
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.resources import ResourceUri
-from caracal.authority.scopes import NO_SCOPES, ScopeSet
+from caracal.authority.scopes import LIFECYCLE, NO_SCOPES, ScopeSet
 from caracal.authority.session_rules import StartSession
 from caracal.authority.sessions import Session
 
@@ -75,6 +75,11 @@ def malformed(request: CreateDelegation) -> Refused | None:
         return Refused(Reason.REQUEST_MALFORMED, wrong)
     if request.source == request.target:
         return Refused(Reason.DELEGATION_TO_ITSELF, "source and target are the same session")
+    if LIFECYCLE in request.scopes:
+        return Refused(
+            Reason.DELEGATION_SCOPES_EXCEED_RESOURCE,
+            f"{LIFECYCLE} is for an application's own sessions: it is not handed on",
+        )
     if request.resources is None:
         if not request.may_be_broad:
             return Refused(Reason.DELEGATION_BROAD, "name the resources it shall reach")
