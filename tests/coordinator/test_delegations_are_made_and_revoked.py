@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.coordinator.world import DATA, MAIL, ZONE, World, delegation_body
+from caracal.authority.identifiers import SessionId
+from caracal.authority.zones import Application
+from tests.coordinator.world import DATA, MAIL, NOON, ZONE, World, delegation_body, zone_record
 
 ROW = "row-zone-1-data"
 
@@ -363,3 +365,23 @@ async def test_a_refused_delegation_is_recorded_with_what_it_asked_for(world: Wo
         "delegation_scopes_exceed_resource",
     )
     assert (entry.scopes, entry.resource, entry.target) == ("send", DATA, target)
+
+
+@pytest.mark.parametrize(
+    "receiving",
+    [
+        (),
+        (Application("app-2", "two", enabled=False),),
+        (Application("app-2", "two", expires_at=NOON),),
+    ],
+    ids=["removed", "disabled", "expired"],
+)
+async def test_nothing_is_handed_to_an_application_that_is_not_usable(
+    world: World, receiving: tuple[Application, ...]
+) -> None:
+    source, target = await world.session(), await world.session("app-2")
+    world.zones.install(zone_record(ZONE, Application("app-1", "one"), *receiving))
+    body = delegation_body(source, target, receiver="app-2")
+    answer = await world.ask("POST", "/delegations", body)
+    assert (answer.status_code, answer.json()["error"]) == (404, "application_not_found")
+    assert world.graph.outbound(SessionId(source), NOON) == ()

@@ -93,6 +93,9 @@ class Delegate:
         zone = self.coordination.directory.zone(act.zone_id)
         if zone is None:
             return Refused(Reason.ZONE_UNKNOWN, f"there is no zone {act.zone_id}")
+        receiver = zone.applications.get(body.receiver)
+        if receiver is None or not receiver.usable(act.at):
+            return Refused(Reason.CLIENT_UNKNOWN, "the receiving application is not usable")
         return _resources(zone, body)
 
     async def _delegate(
