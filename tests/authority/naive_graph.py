@@ -96,7 +96,9 @@ class NaiveGraph:
         issuer = self.sessions[self.delegations[root].source].application
         targets = {
             name
-            for name in (self.delegations[each].target for each in fallen)
+            for name in (
+                self.delegations[each].target for each in fallen if self.delegations[each].active
+            )
             if self.sessions[name].application == issuer
         }
         self.end({name for name in targets if self.present(name)}, fallen)

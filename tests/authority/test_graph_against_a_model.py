@@ -75,7 +75,7 @@ class GraphMachine(RuleBasedStateMachine):
         ends = world.now + timedelta(seconds=120 if service else ttl)
         if not service and name is not None and not model.sessions[name].service:
             ends = min(ends, model.sessions[name].ends)
-        held = [] if name is None else model.received(name, world.now)
+        held = [] if name is None else self.inheritable(name)
         model.sessions[session.id] = NaiveSession(name, application, service, ends)
         assert len(outcome.delegations) == len(held)
         for taken in outcome.delegations:
@@ -112,11 +112,14 @@ class GraphMachine(RuleBasedStateMachine):
             return False
         if not above.service and (service or above.ends - now < timedelta(seconds=1)):
             return False
-        held = model.received(parent.id, now)
+        held = self.inheritable(parent.id)
         ever = any(row.target == parent.id for row in model.delegations.values())
-        if len([name for name in held if model.whole(name, now)]) != len(held):
-            return False
-        return len(held) == 1 if ever else True
+        return len(held) == 1 or not (held or ever)
+
+    def inheritable(self, name):
+        """What a session received and could hand to a child: whole up to its root (S7)."""
+        received = self.model.received(name, self.world.now)
+        return [each for each in received if self.model.whole(each, self.world.now)]
 
     # Handing on
 
