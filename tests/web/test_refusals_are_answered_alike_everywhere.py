@@ -28,7 +28,6 @@ DATA_PLANE = {
     Reason.CLIENT_SECRET_WRONG: (401, "access_denied"),
     Reason.CLIENT_ZONE_MISMATCH: (403, "zone_invalid"),
     Reason.CLIENT_THROTTLED: (429, "provider_rate_limited"),
-    Reason.SUBJECT_TOKEN_INVALID: (401, "invalid_token"),
     Reason.REQUEST_MALFORMED: (400, "invalid_token"),
     Reason.BODY_TOO_LARGE: (413, "payload_too_large"),
     Reason.POLICY_NO_PERMIT: (403, "access_denied"),

@@ -1,6 +1,4 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from caracal.wire.headers import (
     forwardable_request_headers,
@@ -8,7 +6,6 @@ from caracal.wire.headers import (
     returnable_response_headers,
     traceparent_or,
 )
-from caracal.wire.requests import request_id_or
 
 TRACE = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"
 
@@ -160,19 +157,3 @@ RESERVED = [
 @pytest.mark.parametrize("name", RESERVED)
 def test_a_credential_may_not_go_into_these_headers(name):
     assert reserved_for_credential(name)
-
-
-@given(st.binary(max_size=140))
-def test_a_request_id_is_kept_when_it_is_visible_text_and_replaced_otherwise(raw):
-    kept = 1 <= len(raw) <= 128 and all(0x21 <= byte <= 0x7E for byte in raw)
-    assert request_id_or(raw, lambda: "fresh") == (raw.decode() if kept else "fresh")
-
-
-@pytest.mark.parametrize("raw", [b"a" * 128, b"!", b"~"])
-def test_the_longest_and_oddest_request_ids_are_kept(raw):
-    assert request_id_or(raw, lambda: "fresh") == raw.decode()
-
-
-@pytest.mark.parametrize("raw", [None, b"", b"a" * 129, b"a b", b"a\n", b"\x7f", "é".encode()])
-def test_an_unusable_request_id_is_replaced(raw):
-    assert request_id_or(raw, lambda: "fresh") == "fresh"

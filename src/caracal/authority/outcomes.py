@@ -15,7 +15,6 @@ class Reason(StrEnum):
     CLIENT_SECRET_WRONG = "client_secret_wrong"  # noqa: S105 (a reason code)
     CLIENT_ZONE_MISMATCH = "client_zone_mismatch"
     CLIENT_THROTTLED = "client_throttled"
-    SUBJECT_TOKEN_INVALID = "subject_token_invalid"  # noqa: S105 (a reason code)
     SUBJECT_TOKEN_UNSUPPORTED = "subject_token_unsupported"  # noqa: S105 (a reason code)
     APPROVAL_UNKNOWN = "approval_unknown"
     # What is asked.

@@ -39,16 +39,9 @@ MEANINGS: Meanings = {
         problem=429,
         retry_after=60,
     ),
-    Reason.SUBJECT_TOKEN_INVALID: Meaning(
-        "the subject token does not verify",
-        "get a fresh subject token of this zone and application, and send it unchanged",
-        oauth=_INVALID_TOKEN,
-        coordinator=_INVALID_TOKEN,
-        problem=401,
-    ),
     Reason.SUBJECT_TOKEN_UNSUPPORTED: Meaning(
         "subject tokens of this kind are not accepted",
-        "send subject_token and subject_token_type together, with a type that the server's metadata lists",
+        "leave subject_token, actor_token and client_assertion out; send client_secret",
         oauth=_MALFORMED,
         coordinator=_INVALID_BODY,
         problem=400,
