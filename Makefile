@@ -4,18 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
+# Tools whose dependencies disagree with ours, or that are not to be mixed with them, live apart.
+TOOLS := checkov semgrep trestle
+
 # dev.txt holds everything that demo.txt holds: what is ready for tests is ready for the demo.
 DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.stamp)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench lock clean
+.PHONY: help demo test check assurance fix bench lock clean
 
 help:
 	@echo "make demo    watch agents call a real API through Caracal"
 	@echo "make test    prove every promise        (ARGS='-k gateway' runs a part)"
 	@echo "make check   formatting, lint, types, import rules, links, shape"
+	@echo "make assurance  hold every security claim against its evidence"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   measure, with a baseline in the same run"
 	@echo "make lock    resolve the dependency locks again   (ARGS=--upgrade takes what is new)"
@@ -26,6 +30,9 @@ demo: $(DEMO_READY)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
+
+assurance: $(VENV)/dev.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
+	@$(BIN)/python -m assurance $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check .
@@ -51,6 +58,8 @@ lock: $(VENV)/lock.stamp
 	@for name in server demo; do \
 	  $(COMPILE) --constraint requirements/dev.txt --extra $$name \
 	    pyproject.toml requirements/build.in -o requirements/$$name.txt || exit; done
+	@for name in $(TOOLS); do \
+	  $(COMPILE) requirements/tools/$$name.in -o requirements/tools/$$name.txt || exit; done
 
 clean:
 	@rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
@@ -69,6 +78,12 @@ $(VENV)/lock.stamp: requirements/lock.txt
 	$(begin_installation)
 	@$(PIP) install --quiet --require-hashes -r $<
 	$(end_installation)
+
+$(TOOLS:%=$(VENV)/tools/%.stamp): $(VENV)/tools/%.stamp: requirements/tools/%.txt | $(VENV)/dev.stamp
+	@echo "installing $* ..."
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)/tools/$*
+	@$(PIP) --python $(VENV)/tools/$*/bin/python install --quiet --require-hashes -r $<
+	@touch $@
 
 define begin_installation
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -13,7 +13,7 @@ from tools.repository import ROOT, Finding, report, repository_files, text_files
 
 MODULE_LINES = 400
 FUNCTION_LINES = 50
-CODE = ("src", "tools", "bench", "examples")
+CODE = ("src", "assurance", "tools", "bench", "examples")
 BANNED = frozenset(
     {"base", "common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 )
