@@ -13,7 +13,7 @@ from caracal.authority.sessions import Session, Status
 from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.graph_rows import (
     delegation_row,
-    label_text,
+    label_marks,
     read_delegation,
     read_receipt,
     read_revocation,
@@ -115,9 +115,10 @@ class SqlGraphStore:
             if wanted is not None:
                 statement = statement.where(column == str(wanted))
         if query.label is not None:
-            text = label_text(query.label)
+            labels = session.c.labels
+            marks = label_marks(query.label)
             statement = statement.where(
-                func.replace(session.c.labels, text, "") != session.c.labels
+                or_(*(func.replace(labels, mark, "") != labels for mark in marks))
             )
         if query.cursor is not None:
             statement = statement.where(session.c.id < query.cursor)

@@ -38,14 +38,18 @@ class _StoredHop(NamedTuple):
 _decode_chain = msgspec.json.Decoder(tuple[_StoredHop, ...]).decode
 
 
-def label_text(label: str) -> str:
-    """A label as it stands within `labels_text`, and never within that of other labels."""
-    return _encode(label).decode()
+def label_marks(label: str) -> tuple[str, str]:
+    """What `labels_text` holds when a label is the first or a later one, and never otherwise.
+
+    Inside a label's text there is no bare quote and no bare line break, so neither mark can be there.
+    """
+    text = _encode(label).decode()
+    return "[" + text, "\n" + text
 
 
 def labels_text(labels: tuple[str, ...]) -> str:
-    # JSON, where no label's text can hold the bare line break that parts two labels.
-    return "[" + ",\n".join(label_text(label) for label in labels) + "]"
+    """JSON with a bare line break between two labels."""
+    return "[" + ",\n".join(_encode(label).decode() for label in labels) + "]"
 
 
 def session_row(session: Session) -> Row:
