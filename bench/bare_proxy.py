@@ -6,6 +6,7 @@ Run as `python -m bench.bare_proxy UPSTREAM_URL`; it prints its port once it lis
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import timedelta
 from typing import Any
 
 import uvloop
@@ -48,7 +49,7 @@ class BareProxy:
 
 async def main() -> None:
     listener = Listener.bind("127.0.0.1", 0)
-    await listener.start(BareProxy(sys.argv[1]), drain_seconds=1)
+    await listener.start(BareProxy(sys.argv[1]), drain_seconds=1, unread=timedelta(minutes=1))
     print(listener.socket.getsockname()[1], flush=True)
     await asyncio.Event().wait()
 

@@ -446,6 +446,28 @@ async def test_a_caller_that_stops_in_its_body_is_cut_off_once_its_answer_has_be
         assert (result.reason, result.status, result.sent_bytes) == ("client_gone", 200, 4)
 
 
+async def test_a_caller_that_does_not_read_its_answer_is_cut_off_and_gives_its_place_back():
+    left = asyncio.Event()
+
+    async def pours(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.say(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                await conversation.say(b"d" * 65536)
+        except OSError:
+            left.set()
+
+    async with gateway(pours, settings=STALLS) as world, caller_of(world) as caller:
+        await caller.say(request(world))
+        await caller.head()
+        await asyncio.wait_for(left.wait(), 20)
+        await eventually(lambda: world.results)
+        assert world.app.in_flight == 0
+        _, result = world.pair()
+        assert (result.reason, result.status) == ("client_gone", 200)
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 9", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize(
     ("line", "status"), [("POST /items HTTP/1.1", 401), ("TRACE /items HTTP/1.1", 405)]

@@ -213,7 +213,7 @@ async def gateway(
 async def listening(world: World) -> AsyncIterator[int]:
     """The Gateway behind the real listener; yields the port."""
     listener = Listener.bind("127.0.0.1", 0)
-    await listener.start(world.app, drain_seconds=1)
+    await listener.start(world.app, drain_seconds=1, unread=world.app.settings.caller_idle)
     try:
         yield int(listener.address.rpartition(":")[2])
     finally:

@@ -112,10 +112,13 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         stack.push_async_callback(base.audit.close)
         issuer = settings["ISSUER"] or f"http://{control.address}"
         apps = await _applications(stack, base, directory, settings, issuer)
-        drain_seconds = settings["DRAIN_SECONDS"]
-        await control.start(apps.control, drain_seconds=drain_seconds)
+        bounds = {
+            "drain_seconds": settings["DRAIN_SECONDS"],
+            "unread": settings["IDLE_TIMEOUT_SECONDS"],
+        }
+        await control.start(apps.control, **bounds)
         stack.push_async_callback(control.drain)
-        await gateway.start(apps.gateway, drain_seconds=drain_seconds)
+        await gateway.start(apps.gateway, **bounds)
         stack.push_async_callback(gateway.drain)
         stack.callback(apps.gateway.begin_draining)
         await _record_start(base, settings)

@@ -6,6 +6,8 @@ import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,13 +20,15 @@ BACKLOG = 2048
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request head is too large or too slow to arrive.
+    """Ends a connection whose request head is too large or too slow, or whose answers nobody reads.
 
-    The parser alone would collect header bytes without end.
+    The parser alone would collect header bytes without end, and a full buffer would wait for ever.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, unread: timedelta, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._unread_seconds = unread.total_seconds()
+        self._unread: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
@@ -35,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -56,6 +61,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stop_waiting()
+        # Closing would wait for the very bytes that nobody reads.
+        self._unread = self.loop.call_later(self._unread_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_waiting()
+        super().resume_writing()
+
+    def _stop_waiting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _disarm(self) -> None:
         if self._deadline is not None:
@@ -97,9 +117,10 @@ class Listener:
             bound.bind((host, port))
             bound.listen(BACKLOG)
             bound.setblocking(False)  # noqa: FBT003 (the socket's own signature)
-        except OSError:
+        except OSError as error:
             bound.close()
-            raise
+            place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            raise OSError(error.errno, f"{error.strerror} ({place})") from None
         return cls(bound)
 
     @property
@@ -107,11 +128,17 @@ class Listener:
         host, port = self.socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    async def start(self, app: Any, *, drain_seconds: int) -> None:
-        """Serve `app`; return once connections are accepted."""
+    async def start(self, app: Any, *, drain_seconds: int, unread: timedelta) -> None:
+        """Serve `app`; return once connections are accepted.
+
+        Args:
+            app: an ASGI application.
+            drain_seconds: how long requests under way may go on after `drain`.
+            unread: how long a client may leave a full buffer unread before its connection ends.
+        """
         config = uvicorn.Config(
             app,
-            http=BoundedProtocol,
+            http=partial(BoundedProtocol, unread=unread),  # type: ignore[arg-type]  # it is only called
             ws="none",
             lifespan="off",
             log_config=None,
