@@ -23,7 +23,9 @@ COMMANDS = {
     "evidence": "evidence",
     "explain": "explain",
     "key": "keys",
+    "application": "applications",
     "operator": "operators",
+    "release": "release",
     "demo": "demo",
     "version": "version",
 }
