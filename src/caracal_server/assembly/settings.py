@@ -1,6 +1,6 @@
 """Every setting of a deployment: its variable, its default, its bounds. `docs/operations.md` lists them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -124,15 +124,42 @@ SETTINGS: Final = (
     Setting("LOG_FORMAT", "text", "of the process's own log on standard error: text or json", _log_format),
 )  # fmt: skip
 
+PEER_SETTINGS: Final = (
+    Setting("PEER_STS", "http://127.0.0.1:9080", "where the STS's peer listener is", _url),
+    Setting("PEER_COORDINATOR", "http://127.0.0.1:9082", "where the Coordinator's is", _url),
+    Setting("PEER_AUDIT", "http://127.0.0.1:9083", "where Audit's is", _url),
+    Setting("PEER_CONTROL", "http://127.0.0.1:9084", "where Control's is", _url),
+    Setting("PEER_KEY_FILE", "", "this service's own peer key; `keys/peer.key` in its directory when "
+            "empty", _file),
+    Setting("PEERS_FILE", "", "the public peer keys of all five; `peers` in the directory when empty",
+            _file),
+    Setting("PEER_TLS_CERTIFICATE_FILE", "", "certificate chain, in PEM, of this service's peer listener",
+            _file),
+    Setting("PEER_TLS_KEY_FILE", "", "its private key, in PEM", _file),
+    Setting("PEER_TLS_CA_FILE", "", "certificates, in PEM, that `https://` peers are verified with, and "
+            "nothing else; the system's when empty", _file),
+    Setting("UNSAFE_PEER_NO_TLS", "false", "whether a peer listener without TLS may listen on, and a peer "
+            "without TLS be on, other addresses than this machine's: only where the network encrypts",
+            _flag),
+    Setting("GRAPH_STALE_SECONDS", "5", "how old a view of sessions and revocations may be",
+            _seconds(1, 60)),
+    Setting("CONFIGURATION_STALE_SECONDS", "30", "how old a view of zones and key sets may be",
+            _seconds(2, 600)),
+    Setting("DATABASE_FILE", "", "holds the database's URL, instead of `--database`", _file),
+)  # fmt: skip
+"""What services that run apart read besides."""
 
-def read_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+
+def read_settings(
+    environment: Mapping[str, str], settings: Sequence[Setting] = SETTINGS
+) -> dict[str, Any]:
     """Read every setting, by its name.
 
     Raises:
         SettingInvalid: for the first one that can not be used.
     """
     values: dict[str, Any] = {}
-    for setting in SETTINGS:
+    for setting in settings:
         try:
             values[setting.name] = setting.read(environment.get(setting.variable, setting.default))
         except ValueError as error:
