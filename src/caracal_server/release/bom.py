@@ -146,7 +146,7 @@ def _held(one: Described, release: Release) -> frozenset[str] | None:
             found = in_image(archive, f"sha256:{one.sha256}")
     else:
         return None
-    return frozenset(component.purl for component in found if component.name != "caracal")
+    return frozenset(component.purl for component in found)
 
 
 def parse_cyclonedx(raw: bytes) -> Bill:

@@ -3,8 +3,10 @@
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from email.parser import HeaderParser
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,10 +56,19 @@ def in_zip(path: Path) -> frozenset[Component]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if _METADATA.search(name)]
-            return frozenset(_distribution(archive.read(name)) for name in names)
-    except (OSError, zipfile.BadZipFile) as fault:
+            return frozenset(_in_zip(archive))
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as fault:
         raise ReleaseRefused(Reason.MALFORMED, path.name, f"not a zip archive: {fault}") from None
+
+
+def _in_zip(archive: zipfile.ZipFile) -> Iterator[Component]:
+    """Yield what lies in an archive, and in the wheels that it carries."""
+    for name in archive.namelist():
+        if _METADATA.search(name):
+            yield _distribution(archive.read(name))
+        elif name.endswith(".whl"):
+            with zipfile.ZipFile(BytesIO(archive.read(name))) as wheel:
+                yield from _in_zip(wheel)
 
 
 def in_image(archive: OciArchive, digest: str) -> frozenset[Component]:
@@ -72,7 +83,7 @@ def in_image(archive: OciArchive, digest: str) -> frozenset[Component]:
             try:
                 with tarfile.open(fileobj=stream, mode="r:*") as files:
                     found.update(_in_layer(files))
-            except tarfile.TarError as fault:
+            except (tarfile.TarError, OSError, EOFError, zlib.error) as fault:
                 raise ReleaseRefused(Reason.IMAGE_CHANGED, layer.digest, f"{fault}") from None
     return frozenset(found)
 

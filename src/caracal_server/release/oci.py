@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Self, TypeVar
@@ -15,6 +16,7 @@ MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 
 _CHUNK_BYTES = 1024 * 1024
 _BLOBS = "blobs/sha256/"
+_NAME = "org.opencontainers.image.ref.name"
 _INDEX = "index.json"
 _MARKER = "oci-layout"
 
@@ -52,20 +54,23 @@ class OciArchive:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        try:
-            self._tar = tarfile.open(path, "r:")  # noqa: SIM115 (closed by close)
-            members = self._tar.getmembers()
-        except (OSError, tarfile.TarError) as fault:
-            raise self._refuse(f"not an OCI archive: {fault}") from None
-        self._members = {one.name.removeprefix("./"): one for one in members if not one.isdir()}
-        if len(self._members) != sum(not one.isdir() for one in members):
-            raise self._refuse("two members share a name")
+        with ExitStack() as opened:
+            try:
+                self._tar = opened.enter_context(tarfile.open(path, "r:"))
+                members = self._tar.getmembers()
+            except (OSError, tarfile.TarError) as fault:
+                raise self._refuse(f"not an OCI archive: {fault}") from None
+            files = [one for one in members if not one.isdir()]
+            self._members = {one.name.removeprefix("./"): one for one in files}
+            if len(self._members) != len(files):
+                raise self._refuse("two members share a name")
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tar.close()
+        self._opened.close()
 
     @property
     def blobs(self) -> frozenset[str]:
@@ -148,15 +153,14 @@ def compare(path: Path, images: Iterable[Image]) -> Iterator[Refusal]:
 
 
 def _compare_images(archive: OciArchive, images: tuple[Image, ...]) -> Iterator[Refusal]:
-    held = {one.digest for one in archive.index().manifests}
-    stated = {one.digest for one in images}
-    for image in images:
-        if image.digest not in held:
-            yield Refusal(Reason.IMAGE_CHANGED, image.name, f"{image.digest} is not in the archive")
-    for digest in sorted(held - stated):
-        yield Refusal(Reason.IMAGE_CHANGED, digest, "the manifest does not name this image")
-    reached = set(held)
-    for digest in sorted(held & stated):
+    held = {(one.annotations.get(_NAME, ""), one.digest) for one in archive.index().manifests}
+    stated = {(one.name, one.digest) for one in images}
+    for name, digest in sorted(stated - held):
+        yield Refusal(Reason.IMAGE_CHANGED, name, f"{digest} is not in the archive by that name")
+    for name, digest in sorted(held - stated):
+        yield Refusal(Reason.IMAGE_CHANGED, name, f"the manifest does not name it with {digest}")
+    reached = {digest for _, digest in held}
+    for digest in sorted({digest for _, digest in held & stated}):
         made_of = archive.manifest(digest)
         for part in (made_of.config, *made_of.layers):
             reached.add(part.digest)
