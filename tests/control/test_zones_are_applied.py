@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -286,6 +286,29 @@ async def test_a_lost_secret_is_replaced_and_shown_once(world):
     )
     brought = await world.ask("POST", path)
     assert (brought.status_code, brought.json()["reason"]) == (400, Reason.REQUEST_MALFORMED)
+
+
+async def test_a_secret_that_was_renewed_with_an_overlap_counts_until_it_ends(world):
+    first = await world.applied(document())
+    (agent, _) = first["applications"]
+    path = f"/v1/zones/shop/applications/{agent['id']}/secret"
+    answer = await world.ask("POST", f"{path}?overlap_seconds=600")
+    assert answer.status_code == 200, answer.text
+    retiring = world.directory.retiring_secret(agent["id"])
+    assert matches_generated(Secret(agent["secret"]), retiring.stored, PEPPER)
+    assert timedelta(minutes=9) < retiring.until - datetime.now(UTC) <= timedelta(minutes=10)
+    assert (await world.record()).retiring_secrets == {agent["id"]: retiring}
+    entry = (await world.entries(first["zone"]["id"]))[-1]
+    assert "; the one before counts until " in entry.detail
+
+    await world.applied(document(policy=f"{PERMIT}\n"))
+    assert (await world.record()).retiring_secrets == {agent["id"]: retiring}
+    await world.ask("POST", path)
+    assert world.directory.retiring_secret(agent["id"]) is None
+    assert (await world.record()).retiring_secrets == {}
+    for seconds in ("-1", "604801", "x"):
+        refused = await world.ask("POST", f"{path}?overlap_seconds={seconds}")
+        assert refused.status_code == 400
 
 
 async def test_an_act_is_recorded_before_it_happens(world):

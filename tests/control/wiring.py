@@ -110,7 +110,7 @@ def build_control_service(
         gate=gate,
         apply=apply,
         rotate=RotateKey(acts, ports.zone_keys),
-        renew=RenewSecret(publication, acts, secrets),
+        renew=RenewSecret(ports.clock, publication, acts, secrets),
         operators=operators,
         readiness=ports.readiness,
         counts=ports.counts,

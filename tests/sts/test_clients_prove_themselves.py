@@ -1,15 +1,19 @@
 """Who asks is proven by a secret, failures are held off, and secrets are seen nowhere."""
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import structlog
 
 from caracal.authority.events import Verdict
+from caracal.tokens.client_secrets import generated_secret, hash_generated
 from caracal.tokens.secret import Secret
+from caracal_server.ports.zones import RetiringSecret
 from caracal_server.sts.settings import StsSettings
 from tests.sts.world import sts
-from tests.support.zone import ALPHA, BETA, OTHER_ZONE, SECRETS, record
+from tests.support.zone import ALPHA, BETA, OTHER_ZONE, PEPPER, SECRETS, record
 
 WRONG = "cs_" + "w" * 43
 BROUGHT = Secret("correct horse battery staple")
@@ -21,6 +25,26 @@ async def test_a_secret_that_a_person_brought_proves_its_application():
         world.zone.install(record(secrets={ALPHA: hashed}))
         assert (await world.mint(client_secret=BROUGHT.reveal())).status == 200
         assert (await world.mint(client_secret="incorrect")).error[2] == "client_secret_wrong"
+
+
+async def test_a_secret_before_proves_its_application_until_the_overlap_ends():
+    async with sts() as world:
+        before, hashed = SECRETS[ALPHA], record().secret_hashes[ALPHA]
+        renewed = generated_secret(b"r" * 32)
+        until = world.zone.clock.now() + timedelta(seconds=30)
+        world.zone.install(
+            replace(
+                record(secrets={ALPHA: hash_generated(renewed, PEPPER)}),
+                retiring_secrets={ALPHA: RetiringSecret(hashed, until)},
+            )
+        )
+        for secret in (before, renewed):
+            assert (await world.mint(client_secret=secret.reveal())).status == 200
+        assert (await world.mint(client_secret=WRONG)).error[2] == "client_secret_wrong"
+        world.zone.clock.move(seconds=30)
+        answer = await world.mint(client_secret=before.reveal())
+        assert answer.error[2] == "client_secret_wrong"
+        assert (await world.mint(client_secret=renewed.reveal())).status == 200
 
 
 async def test_a_stored_secret_that_can_not_be_read_proves_nobody():

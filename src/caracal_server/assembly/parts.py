@@ -188,7 +188,7 @@ def make_administration(
         zone_keys=base.zone_keys,
         on_application_removed=_Removal(base, coordinator),
     )
-    renew = RenewSecret(publication, acts, secrets)
+    renew = RenewSecret(base.clock, publication, acts, secrets)
     authentication = OperatorAuthentication(operators)
     return Administration(settings, acts, operators, authentication, apply, renew)
 

@@ -23,7 +23,7 @@ from caracal_server.control.zone_document import ZoneDocument, public_digest
 from caracal_server.control.zone_plan import SecretChanges, ZonePlan, plan_zone, policy_digest
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
-from caracal_server.ports.zones import PolicyVersion, ZoneRecord
+from caracal_server.ports.zones import PolicyVersion, RetiringSecret, ZoneRecord
 
 
 class ZoneKeys(Protocol):
@@ -154,7 +154,7 @@ class ApplyZone:
             )
         if prepared.record is not None and not prepared.plan.changes:
             await self.zone_keys.ensure(prepared.record.id)
-            self.publication.ensure_in_effect(prepared.record)
+            await self.publication.ensure_in_effect(prepared.record)
             return _applied(prepared, prepared.record, {})
         return await self._commit(prepared, act)
 
@@ -212,6 +212,7 @@ class ApplyZone:
             secret_hashes=kept.hashes,
             sealed_credentials=sealed.sealed,
             credential_fingerprints=sealed.fingerprints,
+            retiring_secrets=_retiring(prepared),
         )
 
     def _policy(self, prepared: _Preparation) -> PolicyVersion | None:
@@ -225,6 +226,18 @@ class ApplyZone:
         return PolicyVersion(
             digest=digest, text=text, created_at=self.clock.now(), engine=prepared.engine
         )
+
+
+def _retiring(prepared: _Preparation) -> dict[ApplicationId, RetiringSecret]:
+    """A secret before goes on counting only as long as the present one stays."""
+    if prepared.record is None:
+        return {}
+    kept = {
+        entry.id
+        for entry in prepared.desired.applications
+        if prepared.steps[entry.name] is SecretStep.KEEP
+    }
+    return {key: value for key, value in prepared.record.retiring_secrets.items() if key in kept}
 
 
 def _ids(record: ZoneRecord) -> dict[str, ApplicationId]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Final
 
 import msgspec
 from starlette.requests import Request
@@ -39,6 +40,7 @@ from caracal_server.web.requests import read_body, read_query
 from caracal_server.web.routes import Route, json_response
 
 _ISSUES_SHOWN = 100
+MAX_OVERLAP_SECONDS: Final = 7 * 24 * 3600
 
 
 class ApplyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +48,12 @@ class ApplyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     plan: bool = False
     expected_revision: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
+
+
+class RenewQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the secret before goes on counting; not at all when it is left out."""
+
+    overlap_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)] = 0
 
 
 Counts = Callable[[ZoneId], Mapping[str, int]]
@@ -164,8 +172,10 @@ class ZoneApi:
         admitted = await self.gate.admit(
             request, OperatorScope.WRITE, target=target, zone=reference
         )
+        overlap = timedelta(seconds=read_query(request, RenewQuery).overlap_seconds)
         record = await self.gate.zone(reference)
-        outcome = await self.renew(record.name, request.path_params["application"], admitted.act)
+        application = request.path_params["application"]
+        outcome = await self.renew(record.name, application, admitted.act, overlap)
         if isinstance(outcome, Refused):
             variant = Variant.NOT_FOUND if outcome.reason is Reason.CLIENT_UNKNOWN else None
             problem = Problem.of(outcome, variant)

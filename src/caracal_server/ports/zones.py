@@ -29,6 +29,18 @@ class ClientSecrets(Protocol):
         """The tagged hash, such as `hmac-sha256$...` or `argon2id$...`."""
         ...
 
+    def retiring_secret(self, application_id: ApplicationId) -> "RetiringSecret | None":
+        """The secret before, if it was renewed with an overlap."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetiringSecret:
+    """A secret that was renewed and proves its application all the same, until an instant."""
+
+    stored: str
+    until: datetime
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
@@ -52,6 +64,7 @@ class ZoneRecord:
         secret_hashes: tagged hash per application.
         sealed_credentials: what only the Gateway can open, per provider.
         credential_fingerprints: keyed digest of each credential, to tell whether a new one differs.
+        retiring_secrets: per application, the secret before the present one, while they overlap.
     """
 
     id: ZoneId
@@ -65,6 +78,7 @@ class ZoneRecord:
     secret_hashes: dict[ApplicationId, str]
     sealed_credentials: dict[ProviderId, bytes]
     credential_fingerprints: dict[ProviderId, str]
+    retiring_secrets: dict[ApplicationId, RetiringSecret] = field(default_factory=dict)
 
 
 class ZoneStore(Protocol):

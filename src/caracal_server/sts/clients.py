@@ -70,7 +70,10 @@ class ClientAuthentication:
             # The same work as for a generated secret, so that the time tells nothing.
             self._hasher.matches(secret, _NO_CLIENT)
             return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
-        if not await self._matches(stored, secret, held_off=held_off):
+        if not (
+            await self._matches(stored, secret, held_off=held_off)
+            or self._matches_retiring(application_id, secret, now)
+        ):
             return Refused(Reason.CLIENT_SECRET_WRONG, _BAD_CREDENTIALS)
         if home != zone_id:
             return Refused(
@@ -82,6 +85,16 @@ class ClientAuthentication:
         if zone is None or application is None or not application.usable(now):
             return Refused(Reason.CLIENT_UNKNOWN, _BAD_CREDENTIALS)
         return ProvenClient(zone, application)
+
+    def _matches_retiring(
+        self, application_id: ApplicationId, secret: Secret, now: datetime
+    ) -> bool:
+        """Whether it is the secret before, which still counts. Only generated ones overlap."""
+        retiring = self.secrets.retiring_secret(application_id)
+        if retiring is None or now >= retiring.until:
+            return False
+        kind = _kind(retiring.stored)
+        return isinstance(kind, GeneratedHash) and self._hasher.matches(secret, kind)
 
     async def _matches(self, stored: str, secret: Secret, *, held_off: bool) -> bool:
         kind = _kind(stored)

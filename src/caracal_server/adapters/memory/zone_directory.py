@@ -4,7 +4,7 @@ from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.zones import Zone
-from caracal_server.ports.zones import ZoneRecord
+from caracal_server.ports.zones import RetiringSecret, ZoneRecord
 
 
 def vocabulary(record: ZoneRecord) -> PolicyVocabulary:
@@ -22,12 +22,13 @@ class MemoryZones:
     whole, by one event loop.
     """
 
-    __slots__ = ("_homes", "_secret_hashes", "_zones")
+    __slots__ = ("_homes", "_retiring", "_secret_hashes", "_zones")
 
     def __init__(self) -> None:
         self._zones: dict[ZoneId, Zone] = {}
         self._homes: dict[ApplicationId, ZoneId] = {}
         self._secret_hashes: dict[ApplicationId, str] = {}
+        self._retiring: dict[ApplicationId, RetiringSecret] = {}
 
     def zone(self, zone_id: ZoneId) -> Zone | None:
         return self._zones.get(zone_id)
@@ -41,6 +42,9 @@ class MemoryZones:
     def secret_hash(self, application_id: ApplicationId) -> str | None:
         return self._secret_hashes.get(application_id)
 
+    def retiring_secret(self, application_id: ApplicationId) -> RetiringSecret | None:
+        return self._retiring.get(application_id)
+
     def install(self, record: ZoneRecord) -> None:
         """Put a saved zone into effect.
 
@@ -51,8 +55,10 @@ class MemoryZones:
         for application_id in [key for key, home in self._homes.items() if home == record.id]:
             del self._homes[application_id]
             self._secret_hashes.pop(application_id, None)
+            self._retiring.pop(application_id, None)
         self._homes.update((entry.id, record.id) for entry in record.applications)
         self._secret_hashes.update(record.secret_hashes)
+        self._retiring.update(record.retiring_secrets)
         self._zones[record.id] = Zone(
             id=record.id,
             name=record.name,

@@ -56,6 +56,8 @@ application = Table(
     Column("enabled", Boolean, nullable=False),
     Column("expires_at", BigInteger),
     Column("secret_hash", Text),
+    Column("retiring_secret_hash", Text),
+    Column("retiring_secret_until", BigInteger),
     UniqueConstraint("zone_id", "name"),
 )
 

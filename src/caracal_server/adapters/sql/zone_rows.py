@@ -14,9 +14,9 @@ from caracal.authority.resources import (
 )
 from caracal.authority.scopes import Scope, ScopeSet
 from caracal.authority.zones import Application, CredentialKind, Provider
-from caracal_server.adapters.sql.instants import optional_from_us, optional_to_us
+from caracal_server.adapters.sql.instants import from_us, optional_from_us, optional_to_us, to_us
 from caracal_server.adapters.sql.statements import Row
-from caracal_server.ports.zones import ZoneRecord
+from caracal_server.ports.zones import RetiringSecret, ZoneRecord
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,9 +40,20 @@ def application_rows(record: ZoneRecord) -> list[Row]:
             application.enabled,
             optional_to_us(application.expires_at),
             record.secret_hashes.get(application.id),
+            *_retiring(record.retiring_secrets.get(application.id)),
         )
         for position, application in enumerate(record.applications)
     ]
+
+
+def _retiring(secret: RetiringSecret | None) -> tuple[str | None, int | None]:
+    return (None, None) if secret is None else (secret.stored, to_us(secret.until))
+
+
+def read_retiring(row: Any) -> RetiringSecret | None:
+    if row.retiring_secret_hash is None:
+        return None
+    return RetiringSecret(row.retiring_secret_hash, from_us(row.retiring_secret_until))
 
 
 def read_application(row: Any) -> Application:

@@ -23,6 +23,7 @@ from caracal_server.adapters.sql.zone_rows import (
     read_application,
     read_provider,
     read_resource,
+    read_retiring,
     resource_rows,
 )
 from caracal_server.ports.zones import PolicyVersion, ZoneRecord
@@ -79,7 +80,7 @@ def _check(record: ZoneRecord, expected_revision: int) -> None:
     if record.revision <= expected_revision:
         raise ValueError("a zone's revision only grows")
     known: set[str] = {one.id for one in record.applications}
-    if not record.secret_hashes.keys() <= known:
+    if not record.secret_hashes.keys() | record.retiring_secrets.keys() <= known:
         raise ValueError("a secret hash belongs to an application of the zone")
     known = {one.id for one in record.providers}
     if not record.sealed_credentials.keys() | record.credential_fingerprints.keys() <= known:
@@ -185,5 +186,10 @@ def _record(
             ProviderId(one.id): one.credential_fingerprint
             for one in providers
             if one.credential_fingerprint is not None
+        },
+        retiring_secrets={
+            ApplicationId(one.id): retiring
+            for one in applications
+            if (retiring := read_retiring(one)) is not None
         },
     )
