@@ -220,9 +220,17 @@ def _open_header(
 ) -> tuple[Header, VerifierKey, Checkpoint]:
     header = parse_header(line)
     key = parse_verifier_key(header.verifier_key)
-    if trusted_key is not None and key != trusted_key:
-        raise EvidenceError("the bundle names another key than the trusted one")
-    return header, key, verify_checkpoint(header.checkpoint, key)
+    checkpoint = verify_checkpoint(header.checkpoint, key)
+    if trusted_key is None or key == trusted_key:
+        return header, key, checkpoint
+    try:
+        # While one key takes over from another, the log signs with both.
+        verify_checkpoint(header.checkpoint, trusted_key)
+    except EvidenceError:
+        raise EvidenceError(
+            "the bundle names another key than the trusted one, which did not sign"
+        ) from None
+    return header, trusted_key, checkpoint
 
 
 def _require_own_leaf(found: EntryLine) -> None:

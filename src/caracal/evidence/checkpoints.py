@@ -6,6 +6,7 @@ names agree: a key that signs for two logs cannot pass one off as the other.
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,11 +14,13 @@ from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import (
     Signer,
     VerifierKey,
+    countersign_note,
     decode_base64,
     parse_note,
     require_line,
     sign_note,
     verify_note,
+    verify_note_by_any,
 )
 from caracal.evidence.tree import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 
@@ -84,6 +87,29 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: Signer, key: VerifierKey) ->
     """
     _require_own_key(checkpoint, key)
     return sign_note(checkpoint.render(), key, signer).render()
+
+
+def countersign_checkpoint(note: str, signer: Signer, key: VerifierKey) -> str:
+    """Add the signature of another key of the same log, as while one takes over from the other.
+
+    Raises:
+        EvidenceError: it is malformed, or `key` is not named like the origin or not the signer's.
+    """
+    parsed = parse_note(note)
+    _require_own_key(parse_checkpoint(parsed.text), key)
+    return countersign_note(parsed, key, signer).render()
+
+
+def verify_checkpoint_by_any(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """Parse a checkpoint that at least one of a log's keys signed, and none of them wrongly.
+
+    Raises:
+        EvidenceError: it is malformed, not signed by `keys`, or of another log.
+    """
+    checkpoint = parse_checkpoint(verify_note_by_any(parse_note(note), keys))
+    for key in keys:
+        _require_own_key(checkpoint, key)
+    return checkpoint
 
 
 def verify_checkpoint(note: str, key: VerifierKey) -> Checkpoint:

@@ -6,7 +6,7 @@ key, a witness for instance, is kept and not judged.
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 import msgspec
@@ -145,6 +145,31 @@ def sign_note(text: str, key: VerifierKey, signer: Signer) -> SignedNote:
     note = SignedNote(text, (signature,))
     verify_note(note, key)
     return note
+
+
+def countersign_note(note: SignedNote, key: VerifierKey, signer: Signer) -> SignedNote:
+    """Add a signature to those that a note carries.
+
+    Raises:
+        EvidenceError: `signer` does not sign for `key`, or the note can take no more.
+    """
+    added = sign_note(note.text, key, signer)
+    return SignedNote(note.text, (*note.signatures, *added.signatures))
+
+
+def verify_note_by_any(note: SignedNote, keys: Iterable[VerifierKey]) -> str:
+    """Return the note's text, signed by at least one of `keys` and by none of them wrongly.
+
+    Raises:
+        EvidenceError: none of `keys` signed the text, or one that it names did not.
+    """
+    offered = {(line.name, line.key_id) for line in note.signatures}
+    known = [key for key in keys if (key.name, key.key_id) in offered]
+    if not known:
+        raise EvidenceError("the note carries no signature by a known key")
+    for key in known:
+        verify_note(note, key)
+    return note.text
 
 
 def verify_note(note: SignedNote, key: VerifierKey) -> str:
