@@ -1,5 +1,7 @@
 """Upstream credentials: sealed to the Gateway's public key, opened with its private one (RFC 9180)."""
 
+from contextlib import suppress
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -22,25 +24,38 @@ class HpkeSealer:
     def __init__(self, public_key: X25519PublicKey) -> None:
         self._public_key = public_key
 
+    def take_over(self, public_key: X25519PublicKey) -> None:
+        """Seal to `public_key` from here on."""
+        self._public_key = public_key
+
     def seal(self, zone_id: ZoneId, provider_id: ProviderId, credential: Secret) -> bytes:
         info = bind(_PURPOSE, zone_id, provider_id)
         return FORMAT + _suite.encrypt(credential.reveal().encode(), self._public_key, info=info)
 
 
 class HpkeOpener:
-    """A `CredentialOpener`."""
+    """A `CredentialOpener`; with two keys while one takes over from the other."""
 
-    def __init__(self, private_key: X25519PrivateKey) -> None:
+    def __init__(
+        self, private_key: X25519PrivateKey, before: X25519PrivateKey | None = None
+    ) -> None:
         self._private_key = private_key
+        self._before = before
+
+    def take_over(self, private_key: X25519PrivateKey) -> None:
+        """Open with `private_key` from here on, and with the present one, too."""
+        self._before, self._private_key = self._private_key, private_key
+
+    def forget_before(self) -> None:
+        self._before = None
 
     def open(self, zone_id: ZoneId, provider_id: ProviderId, sealed: bytes) -> Secret:
         info = bind(_PURPOSE, zone_id, provider_id)
-        try:
-            if sealed[:1] != FORMAT:
-                raise ValueError("of another format")  # noqa: TRY301 (one refusal for every cause)
-            opened = _suite.decrypt(sealed[1:], self._private_key, info=info).decode()
-        except (InvalidTag, ValueError):
-            raise Unavailable(
-                Reason.CREDENTIAL_UNAVAILABLE, "the provider's credential can not be opened"
-            ) from None
-        return Secret(opened)
+        for key in (self._private_key, self._before):
+            if key is None or sealed[:1] != FORMAT:
+                continue
+            with suppress(InvalidTag, ValueError):
+                return Secret(_suite.decrypt(sealed[1:], key, info=info).decode())
+        raise Unavailable(
+            Reason.CREDENTIAL_UNAVAILABLE, "the provider's credential can not be opened"
+        )

@@ -30,7 +30,7 @@ def create_key(path: Path, kind: str, key: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from None
 
@@ -90,7 +90,8 @@ def _check_guarded(path: Path, status: os.stat_result) -> None:
         raise KeyFileError(f"{path}: mode {mode:04o} lets others use it; run chmod 600 {path}")
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make what was written, renamed or removed in a directory last."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -15,6 +15,7 @@ from caracal_server.adapters.sealing.key_files import (
     load_or_create_key,
 )
 from caracal_server.adapters.sealing.private_keys import PrivateKeySeal
+from caracal_server.adapters.sealing.succession import Succession, replace_key
 from caracal_server.ports.entropy import Entropy
 
 SIGNING_SEAL = "sts-seal.key"
@@ -22,6 +23,11 @@ OPENING = "gateway-opening.key"
 SEALING = "control-sealing.key"
 PEPPER = "client-secret-pepper.key"
 EVIDENCE = "evidence-signing.key"
+
+SIGNING_SEAL_KIND = "sts-seal"
+OPENING_KIND = "gateway-opening"
+SEALING_KIND = "control-sealing"
+EVIDENCE_KIND = "evidence-signing"
 
 
 class KeyRing:
@@ -37,11 +43,22 @@ class KeyRing:
 
     def private_key_seal(self, *, needed_by: str | None) -> PrivateKeySeal:
         """For the STS: what seals the private halves of the zones' signing keys."""
-        return PrivateKeySeal(self._load(SIGNING_SEAL, "sts-seal", needed_by), self._entropy)
+        key = self._load(SIGNING_SEAL, SIGNING_SEAL_KIND, needed_by)
+        return PrivateKeySeal(key, self._entropy, self.signing_seal_succession().before())
+
+    def signing_seal_succession(self) -> Succession:
+        return Succession(self._directory / SIGNING_SEAL, SIGNING_SEAL_KIND)
 
     def credential_opener(self, *, needed_by: str | None) -> HpkeOpener:
         """For the Gateway: what opens upstream credentials."""
-        return HpkeOpener(self._opening(needed_by))
+        key = self._opening(needed_by)
+        before = self.opening_succession().before()
+        return HpkeOpener(
+            key, None if before is None else X25519PrivateKey.from_private_bytes(before)
+        )
+
+    def opening_succession(self) -> Succession:
+        return Succession(self._directory / OPENING, OPENING_KIND)
 
     def credential_sealer(self) -> HpkeSealer:
         """For Control: what seals upstream credentials; its file holds a public key only.
@@ -51,12 +68,19 @@ class KeyRing:
         path = self._directory / SEALING
         if (self._directory / OPENING).exists():
             public = self._opening(needed_by="its public half").public_key().public_bytes_raw()
-            stored = load_or_create_key(path, "control-sealing", public, needed_by=None)
-            if stored != public:
+            stored = load_or_create_key(path, SEALING_KIND, public, needed_by=None)
+            if stored != public and self.opening_succession().before() is not None:
+                self.publish_sealing(public)
+            elif stored != public:
                 raise KeyFileError(f"{path}: of another key than {OPENING}")
+            stored = public
         else:
-            stored = load_key(path, "control-sealing")
+            stored = load_key(path, SEALING_KIND)
         return HpkeSealer(X25519PublicKey.from_public_bytes(stored))
+
+    def publish_sealing(self, public: bytes) -> None:
+        """Give Control the public half of the Gateway's next key."""
+        replace_key(self._directory / SEALING, SEALING_KIND, public)
 
     def client_secret_pepper(self, *, needed_by: str | None) -> Secret:
         """For the STS and Control: the key of the hashes of generated client secrets."""
@@ -65,14 +89,13 @@ class KeyRing:
 
     def evidence_key(self, *, needed_by: str | None) -> Ed25519PrivateKey:
         """For Audit: what signs checkpoints."""
-        return Ed25519PrivateKey.from_private_bytes(
-            self._load(EVIDENCE, "evidence-signing", needed_by)
-        )
+        return Ed25519PrivateKey.from_private_bytes(self._load(EVIDENCE, EVIDENCE_KIND, needed_by))
+
+    def evidence_succession(self) -> Succession:
+        return Succession(self._directory / EVIDENCE, EVIDENCE_KIND)
 
     def _opening(self, needed_by: str | None) -> X25519PrivateKey:
-        return X25519PrivateKey.from_private_bytes(
-            self._load(OPENING, "gateway-opening", needed_by)
-        )
+        return X25519PrivateKey.from_private_bytes(self._load(OPENING, OPENING_KIND, needed_by))
 
     def _load(self, name: str, kind: str, needed_by: str | None) -> bytes:
         new_key = self._entropy.token_bytes(KEY_BYTES)

@@ -1,5 +1,7 @@
 """The private halves of the zones' signing keys, sealed under the STS's own key."""
 
+from contextlib import suppress
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -16,11 +18,22 @@ _PURPOSE = "caracal/signing-key/1"
 
 
 class PrivateKeySeal:
-    """AES-256-GCM with random nonces: one key seals far fewer than the 2**32 values that allows."""
+    """AES-256-GCM with random nonces: one key seals far fewer than the 2**32 values that allows.
 
-    def __init__(self, key: bytes, entropy: Entropy) -> None:
+    While one key takes over from another, what either sealed is opened; only the present one seals.
+    """
+
+    def __init__(self, key: bytes, entropy: Entropy, before: bytes | None = None) -> None:
         self._cipher = AESGCM(key)
+        self._before = None if before is None else AESGCM(before)
         self._entropy = entropy
+
+    def take_over(self, key: bytes) -> None:
+        """Seal under `key` from here on, and open with the present one, too."""
+        self._before, self._cipher = self._cipher, AESGCM(key)
+
+    def forget_before(self) -> None:
+        self._before = None
 
     def seal(self, zone_id: ZoneId, kid: str, private: Secret) -> bytes:
         nonce = self._entropy.token_bytes(NONCE_BYTES)
@@ -34,12 +47,12 @@ class PrivateKeySeal:
             Unavailable: it was sealed for another zone or key id, under another key, or was changed.
         """
         nonce, text = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        try:
-            if sealed[:1] != FORMAT:
-                raise ValueError("of another format")  # noqa: TRY301 (one refusal for every cause)
-            opened = self._cipher.decrypt(nonce, text, bind(_PURPOSE, zone_id, kid)).decode()
-        except (InvalidTag, ValueError):
-            raise Unavailable(
-                Reason.STORE_UNAVAILABLE, "a signing key can not be opened with this server's key"
-            ) from None
-        return Secret(opened)
+        bound = bind(_PURPOSE, zone_id, kid)
+        for cipher in (self._cipher, self._before):
+            if cipher is None or sealed[:1] != FORMAT:
+                continue
+            with suppress(InvalidTag, ValueError):
+                return Secret(cipher.decrypt(nonce, text, bound).decode())
+        raise Unavailable(
+            Reason.STORE_UNAVAILABLE, "a signing key can not be opened with this server's key"
+        )
