@@ -100,15 +100,14 @@ def test_a_database_that_somebody_else_has_locked_is_waited_for_only_so_long(own
     assert authority.use(soon, "/json").status_code == 200
 
 
-def test_a_database_server_that_drops_us_ends_everything_until_a_restart(
+def test_a_database_server_that_drops_us_ends_everything_until_it_has_us_back(
     tmp_path, upstream, postgres
 ):
     environment = {
         "CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority,
         "CARACAL_ISSUER": "https://caracal.test",
     }
-    database = postgres.create_database("dropped")
-    options = {"environment": environment, "database": database}
+    options = {"environment": environment, "database": postgres.create_database("dropped")}
     with (
         running_caracal(tmp_path / "data", **options) as running,
         deployed(running, upstream) as it,
@@ -117,6 +116,7 @@ def test_a_database_server_that_drops_us_ends_everything_until_a_restart(
         authority = zone.agent().authority()
         mandates = [authority.mint() for _ in range(5)]
         before = len(upstream.received)
+        postgres.execute("postgres", "ALTER DATABASE dropped ALLOW_CONNECTIONS false")
         postgres.execute(
             "postgres",
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dropped'",
@@ -126,10 +126,7 @@ def test_a_database_server_that_drops_us_ends_everything_until_a_restart(
         assert authority.ask().status_code == 503
         assert not it.ready()["ready"]
         assert len(upstream.received) == before
-    with (
-        running_caracal(tmp_path / "data", **options) as running,
-        deployed(running, upstream) as it,
-    ):
-        zone.deployment = it
+        postgres.execute("postgres", "ALTER DATABASE dropped ALLOW_CONNECTIONS true")
+        eventually(lambda: it.ready()["ready"], seconds=20)
         assert authority.call("/json").status_code == 200
         zone.verify_evidence()

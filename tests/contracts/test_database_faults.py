@@ -1,6 +1,7 @@
 """A store that is full, locked, gone or unreachable: a typed refusal, and nothing half stored."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from caracal.authority.outcomes import Reason, Unavailable
-from caracal_server.adapters.sql.database import open_database
+from caracal_server.adapters.sql.database import DatabaseInUse, open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.migrations import migrate
 from tests.contracts.logs import Log
@@ -118,28 +119,87 @@ async def test_a_server_that_does_not_answer_is_unavailable(postgres):
     assert caught.value.reason is Reason.STORE_UNAVAILABLE
 
 
-async def test_who_loses_the_ownership_of_a_server_database_refuses_from_then_on(postgres, zone_id):
-    database = await open_database(postgres.create_database(f"owner-{zone_id}"))
-    await migrate(database)
-    store, log = SqlEvidenceStore(database), Log(zone_id)
-    await store.commit([log.grow(2)])
-
+async def lose_ownership(postgres, name):
+    """End the connection that holds the lock; no other process may connect until it is let in."""
+    await asyncio.to_thread(
+        postgres.execute, "postgres", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'
+    )
     await asyncio.to_thread(
         postgres.execute,
         "postgres",
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database ="
-        f" (SELECT oid FROM pg_database WHERE datname = 'owner-{zone_id}')",
+        f" (SELECT oid FROM pg_database WHERE datname = '{name}')",
     )
 
-    async def read_until_refused():
-        while True:
-            await store.position(zone_id)
 
+async def let_in(postgres, name):
+    await asyncio.to_thread(
+        postgres.execute, "postgres", f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'
+    )
+
+
+async def refused_with(store, zone_id, text):
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await store.position(zone_id)
+            except Unavailable as refusal:
+                if text in refusal.detail:
+                    return
+            await asyncio.sleep(0)
+
+
+async def test_who_loses_the_ownership_refuses_until_it_is_the_owner_again(postgres, zone_id):
+    name = f"owner-{zone_id}"
+    database = await open_database(postgres.create_database(name))
+    await migrate(database)
+    store, log = SqlEvidenceStore(database), Log(zone_id)
+    await store.commit([log.grow(2)])
+
+    await lose_ownership(postgres, name)
+    await refused_with(store, zone_id, "ownership")
+    more = log.grow(2)
     with pytest.raises(Unavailable, match="ownership"):
-        await asyncio.wait_for(read_until_refused(), 5)
-    with pytest.raises(Unavailable, match="ownership"):
-        await store.commit([log.grow(2)])
+        await store.commit([more])
+
+    await let_in(postgres, name)
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(Unavailable):
+                await store.commit([more])
+                break
+            await asyncio.sleep(0)
+    assert (await store.position(zone_id)).size == 4
     await database.close()
+
+
+async def test_who_comes_back_after_another_owner_refuses_for_good(postgres, zone_id):
+    name = f"taken-{zone_id}"
+    url = postgres.create_database(name)
+    database = await open_database(url)
+    await migrate(database)
+    store = SqlEvidenceStore(database)
+
+    # What another owner leaves behind, written before the lock is lost so that nothing races.
+    await asyncio.to_thread(postgres.execute, name, "UPDATE caracal_owner SET number = number + 1")
+    await lose_ownership(postgres, name)
+    await refused_with(store, zone_id, "ownership")
+    await let_in(postgres, name)
+
+    await refused_with(store, zone_id, "another process")
+    with pytest.raises(Unavailable, match="another process"):
+        await store.commit([Log(zone_id).grow(1)])
+    await database.close()
+
+
+async def test_an_owner_that_is_gone_leaves_the_database_to_the_next(postgres, zone_id):
+    url = postgres.create_database(f"next-{zone_id}")
+    first = await open_database(url)
+    with pytest.raises(DatabaseInUse):
+        await open_database(url)
+    await first.close()
+    second = await open_database(url)
+    await second.close()
 
 
 async def test_a_connection_cut_in_the_middle_of_a_transaction_stores_nothing(postgres, zone_id):

@@ -1,5 +1,11 @@
-"""PostgreSQL: a pool of connections, a transaction for each work, one owner by advisory lock."""
+"""PostgreSQL: a pool of connections, a transaction for each work, one owner by advisory lock.
 
+The lock goes with its connection. Whoever loses it refuses everything, tries to take it again, and goes
+on if nobody else was the owner meanwhile: each owner leaves its number in the database.
+"""
+
+import asyncio
+import contextlib
 from typing import TypeVar
 
 import asyncpg
@@ -18,6 +24,20 @@ STATEMENT_SECONDS = 10
 OWNER_LOCK = 0x0CA2ACA1
 """Key of the advisory lock that the owner of a database holds."""
 
+RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Between attempts to own the database again; the last one goes on."""
+
+_NUMBER_OWNERS = """
+CREATE TABLE IF NOT EXISTS caracal_owner (id smallint PRIMARY KEY CHECK (id = 1), number bigint NOT NULL)
+"""
+_NEXT_OWNER = """
+INSERT INTO caracal_owner VALUES (1, 1)
+ON CONFLICT (id) DO UPDATE SET number = caracal_owner.number + 1 RETURNING number
+"""
+_PRESENT_OWNER = "SELECT number FROM caracal_owner WHERE id = 1"
+_LOST = "the ownership of the store was lost; trying to have it back"
+_TAKEN = "another process has owned the store meanwhile; restart"
+
 _Failures = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
@@ -30,7 +50,10 @@ class PostgresqlDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._owner: AsyncConnection | None = None
+        self._number = 0
         self._refusal: str | None = None
+        self._closed = False
+        self._recovery: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: URL) -> "PostgresqlDatabase":
@@ -54,7 +77,7 @@ class PostgresqlDatabase:
         )
         database = cls(engine)
         try:
-            await database._take_ownership()
+            await database._become_owner()
         except _Failures as error:
             await engine.dispose()
             raise unavailable(error) from None
@@ -80,26 +103,66 @@ class PostgresqlDatabase:
             raise unavailable(error) from None
 
     async def close(self) -> None:
-        if self._owner is None:
+        if self._closed:
             return
-        owner, self._owner = self._owner, None
-        self._refusal = self._refusal or "the store is closed"
-        await owner.invalidate()
+        self._closed = True
+        self._refusal = "the store is closed"
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait([self._recovery])
+        await self._drop_owner()
         await self._engine.dispose()
 
-    async def _take_ownership(self) -> None:
+    async def _become_owner(self) -> None:
+        raw = await self._lock()
+        await raw.execute(_NUMBER_OWNERS)
+        self._number = await raw.fetchval(_NEXT_OWNER)
+
+    async def _lock(self) -> asyncpg.Connection:
+        """Take the lock on a connection of its own.
+
+        Raises:
+            DatabaseInUse: somebody else holds it.
+        """
         self._owner = await self._engine.connect()
         raw = (await self._owner.get_raw_connection()).driver_connection
         if not isinstance(raw, asyncpg.Connection):
             raise StoreClosed("the connection is closed")
         if not await raw.fetchval("SELECT pg_try_advisory_lock($1)", OWNER_LOCK):
-            await self._owner.invalidate()
+            await self._drop_owner()
             raise DatabaseInUse("another process already uses this database; stop it first")
         raw.add_termination_listener(self._lost)
+        return raw
+
+    async def _drop_owner(self) -> None:
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            with contextlib.suppress(*_Failures):
+                await owner.invalidate()
 
     def _lost(self, _connection: object) -> None:
         """The lock went with its connection: somebody else may own the database now."""
-        self._refusal = self._refusal or "the ownership of the store was lost; restart"
+        if self._closed or self._refusal is not None:
+            return
+        self._refusal = _LOST
+        self._recovery = asyncio.get_running_loop().create_task(self._recover())
+
+    async def _recover(self) -> None:
+        """Own the database again, unless somebody else did meanwhile: this process is behind then."""
+        attempt = 0
+        while self._refusal == _LOST:
+            await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+            attempt += 1
+            await self._drop_owner()
+            try:
+                raw = await self._lock()
+                number = await raw.fetchval(_PRESENT_OWNER)
+            except (DatabaseInUse, *_Failures):
+                # Whoever holds the lock may be our own connection, which the server still believes in.
+                continue
+            self._refusal = None if number == self._number else _TAKEN
+        if self._refusal is not None:
+            await self._drop_owner()
 
     def _require_ownership(self) -> None:
         if self._refusal is not None:
