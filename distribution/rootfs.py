@@ -29,7 +29,7 @@ _KEPT = re.compile(
     re.VERBOSE,
 )
 _LEFT_OUT = re.compile(
-    rf"""{_LIBRARY}/(ensurepip|idlelib|pydoc_data|sysconfig|tkinter|turtledemo|venv)(/.*)?
+    rf"""{_LIBRARY}/(ensurepip|idlelib|pydoc_data|tkinter|turtledemo|venv)(/.*)?
     |{_LIBRARY}/lib-dynload/(_curses|_curses_panel|_dbm|_gdbm|readline)\.[^/]*
     |usr/lib/x86_64-linux-gnu/(libpcprofile|libmemusage|libc_malloc_debug|libnss_(compat|hesiod))\.so.*""",
     re.VERBOSE,
