@@ -27,6 +27,15 @@ _NOT_FORWARDED = _HOP_BY_HOP | {
     b"expect",
     b"forwarded",
     b"host",
+    # Who calls is said by the Gateway; servers believe these where a proxy of theirs would set them.
+    b"cf-connecting-ip",
+    b"client-ip",
+    b"fastly-client-ip",
+    b"true-client-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"x-original-host",
+    b"x-host",
     # CGI makes it HTTP_PROXY, which HTTP clients take for their proxy.
     b"proxy",
     b"traceparent",
