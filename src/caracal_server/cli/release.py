@@ -114,7 +114,7 @@ def verify(
     if state is not None:
         _remember(state, report)
     if not json:
-        say(f"verified: caracal {report.version}, built from {report.commit}")
+        say(_conclusion(report))
 
 
 def _require_version(text: str) -> None:
@@ -152,6 +152,12 @@ def _show(report: Report) -> None:
     for one in report.findings:
         for refusal in one.refusals:
             say(f"  {refusal.reason}: {refusal.subject}: {refusal.says}")
+
+
+def _conclusion(report: Report) -> str:
+    done_without = [one.check for one in report.findings if one.outcome is Outcome.UNCHECKED]
+    but = f", but for what was not checked: {', '.join(done_without)}" if done_without else ""
+    return f"verified: caracal {report.version} of {report.commit}{but}"
 
 
 def _refusal(directory: Path, report: Report) -> CommandFailed:
