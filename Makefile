@@ -13,7 +13,7 @@ DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check assurance fix bench lock clean
+.PHONY: help demo test check assurance fix bench lock lock-images dist dist-verify dist-smoke clean
 
 help:
 	@echo "make demo    watch agents call a real API through Caracal"
@@ -22,6 +22,9 @@ help:
 	@echo "make assurance  hold every security claim against its evidence"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   measure, with a baseline in the same run"
+	@echo "make dist    build what a release holds, from the last commit"
+	@echo "make dist-verify  build it twice, from two clones, and compare every byte"
+	@echo "make dist-smoke   run the image that was built, confined   (needs root)"
 	@echo "make lock    resolve the dependency locks again   (ARGS=--upgrade takes what is new)"
 	@echo "make clean   remove everything that the above made"
 
@@ -49,6 +52,18 @@ fix: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench
 
+dist: $(VENV)/dev.stamp
+	@$(BIN)/python -m distribution build $(ARGS)
+
+dist-verify: $(VENV)/dev.stamp
+	@$(BIN)/python -m distribution verify
+
+dist-smoke: $(VENV)/dev.stamp
+	@$(BIN)/python -m distribution smoke dist/caracal-*-images-linux-amd64.tar
+
+lock-images: $(VENV)/dev.stamp
+	@$(BIN)/python -m distribution lock
+
 # dev.txt comes first: the other locks take their versions from it and so agree with it.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links --python-version 3.11 $(ARGS)
@@ -58,6 +73,10 @@ lock: $(VENV)/lock.stamp
 	@for name in server demo; do \
 	  $(COMPILE) --constraint requirements/dev.txt --extra $$name \
 	    pyproject.toml requirements/build.in -o requirements/$$name.txt || exit; done
+	@$(COMPILE) --constraint requirements/dev.txt --extra server --extra postgres \
+	  pyproject.toml -o requirements/image.txt
+	@$(COMPILE) --constraint requirements/dev.txt --extra release \
+	  pyproject.toml requirements/cli.in -o requirements/cli.txt
 	@for name in $(TOOLS); do \
 	  $(COMPILE) requirements/tools/$$name.in -o requirements/tools/$$name.txt || exit; done
 

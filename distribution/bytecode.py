@@ -5,7 +5,6 @@ root nor a container engine is needed. A compiled module names the hash of its s
 it whenever it is imported.
 """
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -13,10 +12,7 @@ from pathlib import Path
 
 from distribution.faults import CannotBuild
 from distribution.packed import Entry, Kind
-from distribution.rootfs import INTERPRETER, PYTHON
-
-LOADER = "usr/lib64/ld-linux-x86-64.so.2"
-LIBRARIES = "usr/lib/x86_64-linux-gnu"
+from distribution.rootfs import INTERPRETER, LIBRARIES, LOADER, PYTHON
 
 _COMPILE = """
 import compileall, sys
@@ -36,16 +32,23 @@ def compiled(entries: Iterable[Entry], folders: Iterable[str]) -> list[Entry]:
     with tempfile.TemporaryDirectory(prefix="caracal-root-") as name:
         root = Path(name)
         unpack(entries, root)
-        command = [root / LOADER, "--library-path", root / LIBRARIES, root / INTERPRETER, "-I", "-S"]
+        loader: list[str | Path] = [
+            root / LOADER,
+            "--library-path",
+            root / LIBRARIES,
+            root / INTERPRETER,
+        ]
         done = subprocess.run(
-            [*command, "-c", _COMPILE, root, *folders],
+            [*loader, "-I", "-S", "-c", _COMPILE, root, *folders],
             env={"PYTHONHOME": f"{root}/usr", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise CannotBuild(f"the image's Python {PYTHON} does not run here: {done.stderr.strip()}")
+            raise CannotBuild(
+                f"the image's Python {PYTHON} does not run here: {done.stderr.strip()}"
+            )
         found = sorted(path for path in root.rglob("*.pyc") if not path.is_symlink())
         return [Entry(str(path.relative_to(root)), data=path.read_bytes()) for path in found]
 
@@ -67,4 +70,4 @@ def unpack(entries: Iterable[Entry], root: Path) -> None:
     for entry in links:
         place = root / entry.path
         place.parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(entry.target, place)
+        place.symlink_to(entry.target)

@@ -24,7 +24,9 @@ def build(source: Source, into: Path) -> Path:
     if about["version"] != source.version or str(about["appVersion"]) != source.version:
         raise CannotBuild(f"the chart is not of version {source.version}, as the package is")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = [Entry(f"caracal/{path.relative_to(folder)}", data=path.read_bytes()) for path in files]
+    entries = [
+        Entry(f"caracal/{path.relative_to(folder)}", data=path.read_bytes()) for path in files
+    ]
     archive = into / f"caracal-chart-{source.version}.tgz"
     archive.write_bytes(gzipped(tar(with_parents(entries), source.epoch)))
     return archive

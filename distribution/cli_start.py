@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 USAGE = 2
 SERVES = ("up", "serve", "demo")
@@ -39,12 +39,12 @@ def main() -> None:
             " install the Python package, or run the image"
         )
     sys.path.insert(0, str(place))
-    from caracal_server.cli import main as caracal
+    from caracal_server.cli import main as caracal  # noqa: PLC0415 (it was not there before)
 
     caracal()
 
 
-def _fitting(about: dict) -> str:
+def _fitting(about: dict[str, Any]) -> str:
     """Which of the archive's Pythons this one is."""
     here = f"{sys.platform}-{platform.machine()}"
     if sys.implementation.name != "cpython" or here != about["platform"]:
@@ -71,25 +71,23 @@ def _cache() -> Path:
     return folder
 
 
-def _holds(place: Path, contents: dict) -> bool:
+def _holds(place: Path, contents: dict[str, str]) -> bool:
     """Whether a folder holds these files, unchanged, and no others but compiled modules."""
     found = set()
-    for folder, _, names in os.walk(place):
-        for name in names:
-            file = os.path.join(folder, name)
-            path = os.path.relpath(file, place)
-            if os.path.basename(folder) == "__pycache__" and name.endswith(".pyc"):
-                continue
-            if os.path.islink(file) or path not in contents:
-                return False
-            with open(file, "rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != contents[path]:
-                    return False
-            found.add(path)
+    for file in place.rglob("*"):
+        compiled = file.parent.name == "__pycache__" and file.suffix == ".pyc"
+        if compiled or (file.is_dir() and not file.is_symlink()):
+            continue
+        path = file.relative_to(place).as_posix()
+        if file.is_symlink() or path not in contents:
+            return False
+        if hashlib.sha256(file.read_bytes()).hexdigest() != contents[path]:
+            return False
+        found.add(path)
     return len(found) == len(contents)
 
 
-def _unpack(archive: zipfile.ZipFile, wheels: list, sums: dict, place: Path) -> None:
+def _unpack(archive: zipfile.ZipFile, wheels: list[str], sums: dict[str, str], place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
         fresh = Path(temporary, "fresh")
         for name in wheels:

@@ -83,7 +83,9 @@ def _one(package: Package, file: Path, mirrors: Sequence[str]) -> bytes:
     for mirror in mirrors if not file.exists() else ():
         address = f"{mirror}/{quote(package.path)}"
         target = [address, str(file), f"SHA256:{package.sha256}"]
-        got = subprocess.run([APT_HELPER, "download-file", *target], capture_output=True, check=False)
+        got = subprocess.run(
+            [APT_HELPER, "download-file", *target], capture_output=True, check=False
+        )
         if got.returncode == 0 and file.exists():
             break
         file.unlink(missing_ok=True)

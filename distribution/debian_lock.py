@@ -62,7 +62,9 @@ def _apt(sources: list[Configured]) -> Iterator[list[str]]:
             "Acquire::Languages": "none",
         }
         options = [f"--option={name}={value}" for name, value in settings.items()]
-        got = subprocess.run(["apt-get", *options, "update"], capture_output=True, text=True, check=False)
+        got = subprocess.run(
+            ["apt-get", *options, "update"], capture_output=True, text=True, check=False
+        )
         if got.returncode:
             raise CannotBuild(f"apt can not fetch the indexes of {SUITE}: {got.stderr.strip()}")
         yield options
@@ -85,7 +87,9 @@ def _newest(apt: list[str], name: str) -> Package:
     command = ["apt-cache", *apt, "show", "--no-all-versions", name]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
     fields = dict(
-        line.split(": ", 1) for line in shown.stdout.splitlines() if not line.startswith(" ") and ": " in line
+        line.split(": ", 1)
+        for line in shown.stdout.splitlines()
+        if not line.startswith(" ") and ": " in line
     )
     try:
         return Package(

@@ -14,9 +14,9 @@ from distribution.wheels import fetch
 
 PLATFORM = "linux/amd64"
 ENTRYPOINT = (f"/{INTERPRETER}", "-I", "-m", "caracal_server.cli")
-SERVICES = ("audit", "control", "coordinator", "gateway", "sts")
+PORTS = {"sts": 8080, "gateway": 8081, "coordinator": 8082, "audit": 8083, "control": 8084}
+PEER_PORTS = {"sts": 9080, "coordinator": 9082, "audit": 9083, "control": 9084}
 ALL_IN_ONE = "caracal"
-CONTROL_PORT, GATEWAY_PORT = 8080, 8081
 
 _LIBRARY = f"usr/lib/python{PYTHON}"
 
@@ -66,21 +66,32 @@ def _not_of(folders: set[str], entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _images(source: Source, layers: Sequence[Layer]) -> list[Image]:
-    listen = ("--control", f"0.0.0.0:{CONTROL_PORT}", "--gateway", f"0.0.0.0:{GATEWAY_PORT}")
-    commands = {ALL_IN_ONE: ("up", "--data", f"/{STATE}", *listen)}
-    if (source.root / "src/caracal_server/cli/serve.py").exists():
-        commands |= {name: ("serve", name) for name in SERVICES}
+    commands: dict[str, Sequence[str]] = {
+        ALL_IN_ONE: ("up", *_listening("control", 8080), *_listening("gateway", 8081))
+    }
+    if '"serve":' in (source.root / "src/caracal_server/cli/program.py").read_text():
+        commands |= {name: _serving(name, port) for name, port in PORTS.items()}
     return [_image(source, layers, name, commands[name]) for name in sorted(commands)]
 
 
+def _serving(name: str, port: int) -> Sequence[str]:
+    peers = _listening("peer-listen", PEER_PORTS[name]) if name in PEER_PORTS else ()
+    return ("serve", name, *_listening("listen", port), *peers)
+
+
+def _listening(option: str, port: int) -> tuple[str, str]:
+    """In a container every address is the container's own."""
+    return f"--{option}", f"0.0.0.0:{port}"
+
+
 def _image(source: Source, layers: Sequence[Layer], name: str, command: Sequence[str]) -> Image:
-    ports = {ALL_IN_ONE: (CONTROL_PORT, GATEWAY_PORT), "gateway": (GATEWAY_PORT,)}
+    own = [table[name] for table in (PORTS, PEER_PORTS) if name in table]
     return Image(
         name=name,
         entrypoint=ENTRYPOINT,
-        command=command,
+        command=(*command, "--data", f"/{STATE}"),
         user=USER,
-        ports=ports.get(name, (CONTROL_PORT,)),
+        ports=own or (PORTS["sts"], PORTS["gateway"]),
         writable=[f"/{path}" for path in sorted(WRITABLE)],
         folder=f"/{STATE}",
         layers=layers,

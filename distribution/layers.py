@@ -5,7 +5,6 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,9 @@ def open_archive(file: Path) -> list[OpenedImage]:
             if (stream := archive.extractfile(member)) is not None
         }
     unpacked: dict[str, bytes] = {}
-    return [_image(entry, blobs, unpacked) for entry in json.loads(blobs["index.json"])["manifests"]]
+    return [
+        _image(entry, blobs, unpacked) for entry in json.loads(blobs["index.json"])["manifests"]
+    ]
 
 
 def _image(

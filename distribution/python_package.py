@@ -28,7 +28,16 @@ def build(source: Source, into: Path) -> tuple[Path, Path]:
 def _hatchling(root: Path, target: str, epoch: int, into: Path) -> Path:
     before = set(into.iterdir())
     built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", into.absolute()],
+        [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "--target",
+            target,
+            "--directory",
+            into.absolute(),
+        ],
         cwd=root,
         env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The root file system of the images: an interpreter, what it loads, and nothing to run anything else with."""
+"""The root file system of the images: an interpreter, what it loads, and nothing else to run."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,8 @@ from distribution.packed import Entry, Kind, folder, link
 
 PYTHON = "3.13"
 INTERPRETER = f"usr/bin/python{PYTHON}"
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+LOADER = f"{LIBRARIES}/ld-linux-x86-64.so.2"
 USER = 65532
 STATE = "var/lib/caracal"
 WRITABLE = (STATE, "tmp")
@@ -21,17 +23,17 @@ _KEPT = re.compile(
     |{INTERPRETER}
     |usr/lib/os-release
     |usr/lib64(/.*)?
-    |usr/lib/x86_64-linux-gnu(/[^/]+\.so[^/]*)?
-    |usr/lib/x86_64-linux-gnu/(ossl-modules|engines-3)(/.*)?
+    |{LIBRARIES}(/[^/]+\.so[^/]*)?
+    |{LIBRARIES}/(ossl-modules|engines-3)(/.*)?
     |{_LIBRARY}(/.*)?
     |usr/share/doc/[^/]+/copyright
     |usr/share/common-licenses/.*""",
     re.VERBOSE,
 )
 _LEFT_OUT = re.compile(
-    rf"""{_LIBRARY}/(ensurepip|idlelib|pydoc_data|tkinter|turtledemo|venv)(/.*)?
+    rf"""{_LIBRARY}/(ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo|venv)(/.*)?
     |{_LIBRARY}/lib-dynload/(_curses|_curses_panel|_dbm|_gdbm|readline)\.[^/]*
-    |usr/lib/x86_64-linux-gnu/(libpcprofile|libmemusage|libc_malloc_debug|libnss_(compat|hesiod))\.so.*""",
+    |{LIBRARIES}/(libpcprofile|libmemusage|libc_malloc_debug|libnss_(compat|hesiod))\.so.*""",
     re.VERBOSE,
 )
 
@@ -41,7 +43,9 @@ def root_file_system(lock: DebianLock, packages: Sequence[bytes]) -> list[Entry]
     entries: list[Entry] = []
     certificates: list[Entry] = []
     for locked, package in zip(lock.package, packages, strict=True):
-        entries.append(Entry(f"var/lib/dpkg/status.d/{locked.name}", data=control(package).encode()))
+        entries.append(
+            Entry(f"var/lib/dpkg/status.d/{locked.name}", data=control(package).encode())
+        )
         for entry in contents(package):
             if entry.path.startswith("usr/share/ca-certificates/mozilla/"):
                 certificates.append(entry)
@@ -51,9 +55,10 @@ def root_file_system(lock: DebianLock, packages: Sequence[bytes]) -> list[Entry]
 
 
 def _plain(entry: Entry) -> Entry:
-    """The same with a mode that says only whether it can be executed."""
-    executable = entry.kind is Kind.FOLDER or entry.mode & 0o100
-    mode = 0o777 if entry.kind is Kind.LINK else 0o755 if executable else 0o644
+    """The same, executable only where something must be: the interpreter and its loader."""
+    mode = 0o777 if entry.kind is Kind.LINK else 0o644
+    if entry.kind is Kind.FOLDER or entry.path in (INTERPRETER, LOADER):
+        mode = 0o755
     return Entry(entry.path, entry.kind, entry.data, mode, target=entry.target)
 
 

@@ -33,12 +33,12 @@ def main(plan_file: str) -> int:
     )
     signal.signal(signal.SIGALRM, lambda *_: process.kill())
     signal.alarm(READY_SECONDS)
-    assert process.stdout is not None
+    assert process.stdout is not None  # noqa: S101 (it is a pipe)
     announced = process.stdout.readline()
     signal.alarm(STOP_SECONDS)
     if not announced:
         return 1
-    seen = {
+    seen: dict[str, object] = {
         "announced": announced.strip(),
         "status": _status(root / f"proc/{process.pid}/status"),
         "answers": {address: _answer(address) for address in plan["ask"]},

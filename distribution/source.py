@@ -36,10 +36,12 @@ def committed(checkout: Path) -> Iterator[Source]:
     """The files of the last commit, whatever the working tree holds.
 
     Raises:
-        CannotBuild: this is no checkout.
+        CannotBuild: this is no checkout, or what builds is not what was committed.
     """
     if not (checkout / ".git").exists():
         raise CannotBuild(f"{checkout} is no git checkout, so there is no commit to build")
+    if _git(checkout, "status", "--porcelain", "--", "distribution", "src/caracal_server/release"):
+        raise CannotBuild("distribution/ holds changes that are not committed")
     commit, epoch = _git(checkout, "show", "-s", "--format=%H %ct", "HEAD").decode().split()
     archive = _git(checkout, "-c", "tar.umask=0022", "archive", "--format=tar", commit)
     with tempfile.TemporaryDirectory(prefix="caracal-source-") as folder:
@@ -58,10 +60,6 @@ def as_it_is(tree: Path, epoch: int) -> Iterator[Source]:
             shutil.copyfile(file, copy)
             copy.chmod(0o755 if os.access(file, os.X_OK) else 0o644)
         yield _normalised(Path(folder), "", epoch)
-
-
-def has_uncommitted(checkout: Path) -> bool:
-    return bool(_git(checkout, "status", "--porcelain").strip())
 
 
 def _normalised(root: Path, commit: str, epoch: int) -> Source:

@@ -20,8 +20,10 @@ def fetch(lock: Path, python: str, machine: str, cache: Path) -> list[Path]:
     """Return the wheels of a lock, each held against the lock's hashes, sorted by name.
 
     Args:
+        lock: names each wheel and its hashes.
         python: such as `3.13`.
         machine: such as `x86_64`.
+        cache: where they are kept.
 
     Raises:
         CannotBuild: the index is not reached, or has no such wheel.
@@ -44,7 +46,12 @@ def _download(lock: Path, python: str, machine: str, folder: Path) -> None:
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
     platforms += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", f"--python-version={python}"]
+    command += [
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        f"--python-version={python}",
+    ]
     command += ["--implementation=cp", *(f"--abi={name}" for name in (abi, "abi3", "none"))]
     command += [f"--platform={name}" for name in platforms]
     with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
