@@ -19,6 +19,7 @@ GROUPS = {
     "evidence": ("tail", "export", "verify", "proof"),
     "key": ("rotate",),
     "operator": ("list", "create", "revoke"),
+    "release": ("verify",),
 }
 LEAVES = [
     (command, part)
