@@ -45,6 +45,7 @@ DATA_PLANE = {
     Reason.UPSTREAM_TIMEOUT: (504, "internal_error"),
     Reason.CLIENT_GONE: (499, "internal_error"),
     Reason.REVOCATIONS_STALE: (503, "sts_unavailable"),
+    Reason.PEER_UNAVAILABLE: (503, "sts_unavailable"),
     Reason.EVIDENCE_UNAVAILABLE: (503, "sts_unavailable"),
     Reason.INTERNAL: (500, "internal_error"),
 }

@@ -90,6 +90,16 @@ class ZoneGraph:
                 self.revocations.lift(kind, anchor)
         self.epoch = max(self.epoch, change.epoch)
 
+    def whole(self) -> GraphChange:
+        """Everything that is live, as a change: applied to an empty graph it gives this one."""
+        index = self._index
+        return GraphChange(
+            tuple(index.sessions.values()),
+            tuple(index.delegations.values()),
+            tuple(self.revocations),
+            epoch=self.epoch,
+        )
+
     @property
     def session_count(self) -> int:
         """How many sessions have not ended."""
@@ -316,9 +326,15 @@ class ZoneGraph:
     def plan_sweep(self, *, now: datetime, limit: int) -> tuple[GraphChange, ...]:
         """End tasks whose TTL has passed, suspend services whose lease has lapsed (K6).
 
-        At most `limit` sessions are looked at. Delegations that have expired leave the memory at
-        once: nothing they allowed is left, so there is nothing to store or to revoke.
+        At most `limit` sessions are looked at.
+        """
+        self.forget_expired(now=now, limit=limit)
+        return kill_switch.sweep(self._index, now=now, limit=limit, epoch=self.epoch)
+
+    def forget_expired(self, *, now: datetime, limit: int) -> None:
+        """Take delegations that have expired out of memory, at most `limit` of them.
+
+        Nothing they allowed is left, so there is nothing to store or to revoke.
         """
         for expired in self._index.delegation_ends.due(now, limit):
             self._index.forget_delegation(self._index.delegations[expired])
-        return kill_switch.sweep(self._index, now=now, limit=limit, epoch=self.epoch)

@@ -121,6 +121,7 @@ class Reason(StrEnum):
     EVIDENCE_UNAVAILABLE = "evidence_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     REVOCATIONS_STALE = "revocations_stale"
+    PEER_UNAVAILABLE = "peer_unavailable"
     OVERLOADED = "overloaded"
     DRAINING = "draining"
     INTERNAL = "internal"

@@ -1,5 +1,6 @@
 """Revocations: what has ended, and which of them covers a mandate."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -42,6 +43,9 @@ class Revocations:
 
     def __len__(self) -> int:
         return len(self._by_anchor)
+
+    def __iter__(self) -> Iterator[Revocation]:
+        return iter(self._by_anchor.values())
 
     def add(self, revocation: Revocation) -> None:
         self._by_anchor[revocation.kind, revocation.anchor] = revocation

@@ -92,7 +92,10 @@ class Operators:
 
     async def prove(self, token: str) -> OperatorToken | Refused:
         """Find the operator behind a token."""
-        digest = _digest(token)
+        return self.prove_digest(_digest(token))
+
+    def prove_digest(self, digest: str) -> OperatorToken | Refused:
+        """Find the operator behind the token of this SHA-256, in hexadecimal."""
         found: OperatorToken | None = None
         for kept in self._tokens:
             # Every token is compared: the time tells nothing of which one is near.

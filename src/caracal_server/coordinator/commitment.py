@@ -1,8 +1,9 @@
 """How a change of the graph comes about.
 
 The order of every change: plan on the live graph, apply it in memory at once, append its entry to the
-evidence durably, store it durably, answer. Nothing is awaited between plan and apply, so no second plan
-sees the old state, and a kill is in force before anything else happens.
+evidence durably, store it durably, wait until services that run apart follow, answer. Nothing is awaited
+between plan and apply, so no second plan sees the old state, and a kill is in force before anything else
+happens.
 
 What fails on the way decides by what the change does to authority:
 - one that gives authority is undone in memory, so no live session exists whose start was not recorded
@@ -11,7 +12,7 @@ What fails on the way decides by what the change does to authority:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -26,6 +27,9 @@ from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.graph import GraphStore, IdempotencyReceipt
 
 _log = structlog.get_logger("caracal.coordinator")
+
+Spread = Callable[[], Awaitable[None]]
+"""Returns once no service that runs apart acts on the state before; in one process none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,16 @@ class Owed:
 class Commitment:
     """Applies, records and stores changes, in that order."""
 
-    def __init__(self, *, graphs: LiveGraphs, store: GraphStore, evidence: EvidenceLog) -> None:
+    def __init__(
+        self,
+        *,
+        graphs: LiveGraphs,
+        store: GraphStore,
+        evidence: EvidenceLog,
+        spread: Spread | None = None,
+    ) -> None:
         self._graphs = graphs
+        self._spread = spread
         self._store = store
         self._evidence = evidence
         self._owed: list[Owed] = []
@@ -90,6 +102,8 @@ class Commitment:
             self._graphs.apply(zone_id, back.change)
             self._owe(zone_id, back.change, back.entry)
             raise
+        if self._spread is not None:
+            await self._spread()
 
     async def take(self, zone_id: ZoneId, change: GraphChange, entry: Entry) -> None:
         """Make a change that takes authority away.
@@ -112,6 +126,8 @@ class Commitment:
         except BaseException:
             self._owe(zone_id, change, entry, recorded=True)
             raise
+        if self._spread is not None:
+            await self._spread()
 
     async def renew(self, zone_id: ZoneId, change: GraphChange) -> None:
         """Make a change that only moves a lease's deadline; it is no evidence of anything.

@@ -10,6 +10,8 @@ from caracal.authority.revocation import Revocation
 from caracal.authority.sessions import Session
 from caracal_server.ports.graph import StoredGraph
 
+Watcher = Callable[[ZoneId, GraphChange], None]
+
 
 class LiveGraphs:
     """Implements `Graphs` and `LiveAuthority` for services in the same process.
@@ -17,12 +19,17 @@ class LiveGraphs:
     A revocation is in force for all of them the moment `apply` returns.
     """
 
-    __slots__ = ("_graphs", "_limits", "_listeners")
+    __slots__ = ("_graphs", "_limits", "_listeners", "_watcher")
 
     def __init__(self, limits: GraphLimits) -> None:
         self._limits = limits
         self._graphs: dict[ZoneId, ZoneGraph] = {}
         self._listeners: dict[ZoneId, set[Callable[[], None]]] = {}
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: "Watcher") -> None:
+        """Have `watcher` called with every change, once it is in force here, and every new zone."""
+        self._watcher = watcher
 
     def install(self, zone_id: ZoneId, stored: StoredGraph) -> None:
         """Take up a zone as it was stored; a zone that is already live stays as it is."""
@@ -35,11 +42,17 @@ class LiveGraphs:
                 revocations=stored.revocations,
                 epoch=stored.epoch,
             )
+            self._tell(zone_id, self._graphs[zone_id].whole())
 
     def begin(self, zone_id: ZoneId) -> None:
         """Give a new zone an empty graph; a zone that is already live stays as it is."""
         if zone_id not in self._graphs:
             self._graphs[zone_id] = ZoneGraph(zone_id, self._limits)
+            self._tell(zone_id, GraphChange())
+
+    def _tell(self, zone_id: ZoneId, change: GraphChange) -> None:
+        if self._watcher is not None:
+            self._watcher(zone_id, change)
 
     def counts(self, zone_id: ZoneId) -> dict[str, int]:
         """How many sessions and delegations are live in a zone."""
@@ -56,6 +69,7 @@ class LiveGraphs:
 
     def apply(self, zone_id: ZoneId, change: GraphChange) -> None:
         self._graphs[zone_id].apply(change)
+        self._tell(zone_id, change)
         if change.revocations:
             for wake in tuple(self._listeners.get(zone_id, ())):
                 wake()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from caracal.tokens.secret import Secret
 from caracal_server.coordinator.acts import Acts
 from caracal_server.coordinator.callers import Authentication
-from caracal_server.coordinator.commitment import Commitment
+from caracal_server.coordinator.commitment import Commitment, Spread
 from caracal_server.coordinator.coordination import Coordination
 from caracal_server.coordinator.delegations import Delegate, Revoke
 from caracal_server.coordinator.http import CoordinatorRoutes, UseCases
@@ -40,6 +40,7 @@ class CoordinatorPorts:
 
     Attributes:
         digest_keys: of idempotency keys: the one in use first, then those still looked up.
+        spread: waits for services that run apart.
     """
 
     clock: Clock
@@ -51,6 +52,7 @@ class CoordinatorPorts:
     keys: VerifyingKeys
     operators: Authenticate
     digest_keys: tuple[Secret, ...]
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Coordinator:
 
 def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> Coordinator:
     """Put the parts together; nothing runs yet."""
-    commitment = Commitment(graphs=ports.graphs, store=ports.store, evidence=ports.evidence)
+    commitment = Commitment(
+        graphs=ports.graphs, store=ports.store, evidence=ports.evidence, spread=ports.spread
+    )
     coordination = Coordination(
         clock=ports.clock,
         entropy=ports.entropy,

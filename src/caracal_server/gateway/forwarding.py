@@ -94,7 +94,8 @@ class Forwarding:
         """
         admitted, target = admission.admitted, admission.target
         url = self._url(admitted.resource.upstream_url)
-        placement = await self._place(admitted, target.query, url)
+        bearer = incoming.arrival.bearer or b""
+        placement = await self._place(admitted, bearer, target.query, url)
         # The admission waited for the disk, and the credential perhaps for a peer.
         self._require_authority(admitted)
         request = UpstreamRequest(
@@ -142,7 +143,9 @@ class Forwarding:
             url = self._urls[text] = UpstreamUrl.parse(text)
         return url
 
-    async def _place(self, admitted: AdmittedCall, query: bytes, url: UpstreamUrl) -> Placement:
+    async def _place(
+        self, admitted: AdmittedCall, bearer: bytes, query: bytes, url: UpstreamUrl
+    ) -> Placement:
         provider_id = admitted.resource.provider_id
         if provider_id is None:
             return Placement((), frozenset(), query)
@@ -163,18 +166,23 @@ class Forwarding:
                 )
             )
         credential = self._credentials.credential(zone_id, provider_id)
-        mandate = await self._resource_mandate(provider, admitted)
+        mandate = await self._resource_mandate(provider, admitted, bearer)
         placement = place(provider, credential, mandate=mandate, query=query)
         if isinstance(placement, Refused):
             raise CallFailed(placement)
         return placement
 
-    async def _resource_mandate(self, provider: Provider, admitted: AdmittedCall) -> str | None:
+    async def _resource_mandate(
+        self, provider: Provider, admitted: AdmittedCall, bearer: bytes
+    ) -> str | None:
         if provider.kind is not CredentialKind.CARACAL_MANDATE and not provider.forward_identity:
             return None
         try:
             return await self._mandates.mint_for_resource(
-                admitted.mandate, admitted.resource.identifier, now=self._clock.now()
+                admitted.mandate,
+                admitted.resource.identifier,
+                token=bearer,
+                now=self._clock.now(),
             )
         except TokenRefused as error:
             raise CallFailed(Refused(Reason.CREDENTIAL_UNAVAILABLE, error.detail)) from None

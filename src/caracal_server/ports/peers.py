@@ -13,8 +13,21 @@ from caracal.authority.sessions import Session
 class ResourceMandates(Protocol):
     """The STS, as the Gateway sees it: it signs what the Gateway never could."""
 
-    async def mint_for_resource(self, presented: Mandate, audience: str, *, now: datetime) -> str:
-        """A resource mandate that descends from a gateway mandate the Gateway has admitted."""
+    async def mint_for_resource(
+        self, presented: Mandate, audience: str, *, token: bytes, now: datetime
+    ) -> str:
+        """A resource mandate that descends from a gateway mandate the Gateway has admitted.
+
+        Args:
+            presented: that mandate, as the Gateway has proven it.
+            audience: the resource server.
+            token: the bytes that it was presented as, for who does not believe the Gateway.
+            now: UTC.
+
+        Raises:
+            TokenRefused: verifiers would not read it, or the token does not prove what it should.
+            Unavailable: the STS can not be reached, or has no key.
+        """
         ...
 
 

@@ -134,7 +134,14 @@ class MintForResource:
     keys: SigningKeys
     lifetime: timedelta
 
-    async def mint_for_resource(self, presented: Mandate, audience: str, *, now: datetime) -> str:
+    async def mint_for_resource(
+        self,
+        presented: Mandate,
+        audience: str,
+        *,
+        now: datetime,
+        token: bytes = b"",  # noqa: ARG002 (in one process, the Gateway's proof is the STS's)
+    ) -> str:
         resources = tuple(entry for entry in presented.resources if entry == audience)
         mandate = Mandate(
             id=MandateId(self.entropy.new_id()),

@@ -76,6 +76,15 @@ class ZoneSigningKeys:
             self._sets[zone_id] = (overlap_ends if keys.retiring else forever, keys)
         return keys
 
+    def zones(self) -> tuple[ZoneId, ...]:
+        """The zones that have a key."""
+        return tuple(self._zones)
+
+    def retiring_until(self, zone_id: ZoneId) -> datetime | None:
+        """Until when a zone's key before is accepted; `None` when there is none."""
+        zone = self._zones.get(zone_id)
+        return None if zone is None or zone.before is None else zone.active_since + OVERLAP
+
     async def ensure(self, zone_id: ZoneId) -> None:
         """Give a zone its first key, unless it has one.
 

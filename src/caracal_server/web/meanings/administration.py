@@ -110,6 +110,14 @@ MEANINGS: Meanings = {
         problem=503,
         retry_after=1,
     ),
+    Reason.PEER_UNAVAILABLE: Meaning(
+        "another service that is needed for this cannot be reached",
+        "repeat the request later; if it goes on, look at the readiness of the services",
+        oauth=_UNAVAILABLE,
+        coordinator=_SERVICE_UNAVAILABLE,
+        problem=503,
+        retry_after=1,
+    ),
     Reason.OVERLOADED: Meaning(
         "there is more to do than can be done at once",
         "repeat the request after Retry-After, with growing pauses",

@@ -1,0 +1,135 @@
+"""What Audit takes from services that run apart: entries, of the kinds that are the caller's to write."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from caracal.authority.events import Entry, Kind
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.authority.zones import Zone
+from caracal.evidence.tree import leaf_hash
+from caracal_server.audit.batches import canonical_entry
+from caracal_server.audit.sequencer import Sequencer
+from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore, Receipt
+from caracal_server.web.peers.gate import Answer
+from caracal_server.web.peers.messages import EvidenceBatch, Recorded, decode
+from caracal_server.web.peers.services import Ask, Service
+
+KINDS: Final = {
+    Service.STS: frozenset({Kind.EXCHANGE, Kind.SERVICE_START}),
+    Service.GATEWAY: frozenset({Kind.CALL, Kind.CALL_RESULT, Kind.SERVICE_START}),
+    Service.COORDINATOR: frozenset(
+        {
+            Kind.SESSION_START,
+            Kind.SESSION_SUSPEND,
+            Kind.SESSION_RESUME,
+            Kind.SESSION_END,
+            Kind.SESSION_LEASE,
+            Kind.DELEGATION_CREATE,
+            Kind.DELEGATION_REVOKE,
+            Kind.SERVICE_START,
+        }
+    ),
+    Service.CONTROL: frozenset(
+        {
+            Kind.ZONE_APPLY,
+            Kind.KEY_ROTATE,
+            Kind.OPERATOR_TOKEN,
+            Kind.ADMIN_REFUSED,
+            Kind.SERVICE_START,
+        }
+    ),
+}
+"""What each service may write. Whoever takes one over can not make up what another one did."""
+SAME_REQUEST: Final = 100
+
+
+class StoredLogs:
+    """The logs there are, by their entries: Audit needs to know nothing else of a zone.
+
+    Implements what `Logs` asks of a `ZoneDirectory`.
+    """
+
+    def __init__(self, zone_ids: Iterable[ZoneId]) -> None:
+        self._zones = {zone_id: Zone(zone_id, zone_id, 0) for zone_id in zone_ids}
+
+    def add(self, zone_id: ZoneId) -> None:
+        if zone_id not in self._zones:
+            self._zones[zone_id] = Zone(zone_id, zone_id, 0)
+
+    def zone(self, zone_id: ZoneId) -> Zone | None:
+        return self._zones.get(zone_id)
+
+    def zones(self) -> tuple[Zone, ...]:
+        return tuple(self._zones.values())
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPeerApi:
+    """Appends what other services decide; batches of one service keep their order."""
+
+    sequencer: Sequencer
+    store: EvidenceStore
+    logs: StoredLogs
+    _turns: dict[Service, asyncio.Lock] = field(default_factory=dict, init=False)
+
+    def answers(self) -> tuple[Answer, ...]:
+        return (Answer(Ask.APPEND_EVIDENCE, self.append),)
+
+    async def append(self, caller: Service, body: bytes) -> Recorded:
+        """Append a batch; return once all of it is durable.
+
+        Raises:
+            Unavailable: some of it may not be recorded, or one of the entries is not the caller's to
+                write; then none is.
+        """
+        batch = decode(body, EvidenceBatch)
+        refused = {entry.kind for entry in batch.entries} - KINDS[caller]
+        if refused:
+            kinds = ", ".join(sorted(refused))
+            raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, f"{caller} may not record {kinds}")
+        async with self._turns.setdefault(caller, asyncio.Lock()):
+            # In this order the entries come to the log, whatever they then wait for.
+            receipts = await asyncio.gather(
+                *(self._append(entry, again=batch.again) for entry in batch.entries)
+            )
+        return Recorded(tuple((receipt.index, receipt.leaf_hash) for receipt in receipts))
+
+    async def _append(self, entry: Entry, *, again: bool) -> Receipt:
+        if again:
+            recorded = await self._recorded(entry)
+            if recorded is not None:
+                return recorded
+        receipt = await self.sequencer.append(entry)
+        self.logs.add(receipt.zone_id)
+        return receipt
+
+    async def _recorded(self, entry: Entry) -> Receipt | None:
+        """Where an entry stands already, if the answer that said so was lost."""
+        zone_id, leaf = ZoneId(entry.zone), leaf_hash(canonical_entry(entry))
+        query = EvidenceQuery(request=entry.request, kind=entry.kind, limit=SAME_REQUEST)
+        for found in await self.store.search(zone_id, query):
+            if found.leaf_hash == leaf:
+                return Receipt(zone_id, found.index, leaf)
+        return None
+
+
+def local_log(sequencer: Sequencer, logs: StoredLogs) -> EvidenceLog:
+    """Audit's own way into the log, for what it has to say itself."""
+    return _Local(sequencer, logs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Local:
+    sequencer: Sequencer
+    logs: StoredLogs
+
+    async def append(self, entry: Entry) -> Receipt:
+        receipt = await self.sequencer.append(entry)
+        self.logs.add(receipt.zone_id)
+        return receipt
+
+    def enqueue(self, entry: Entry) -> None:
+        self.sequencer.enqueue(entry)

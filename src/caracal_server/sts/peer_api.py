@@ -1,0 +1,140 @@
+"""What the STS answers to services that run apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.mandates import MandateClass
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.tokens.jws import RawToken
+from caracal.tokens.mandates import unverified_routing, verify_mandate
+from caracal.tokens.refusal import TokenRefused
+from caracal_server.ports.clock import Clock
+from caracal_server.ports.keys import VerifyingKeys
+from caracal_server.ports.peers import LiveAuthority, ResourceMandates
+from caracal_server.web.peers.feed import Feed
+from caracal_server.web.peers.gate import Answer
+from caracal_server.web.peers.messages import (
+    Done,
+    Minted,
+    MintForResource,
+    PublishedKeys,
+    ZoneNamed,
+    decode,
+)
+from caracal_server.web.peers.services import PERMISSIONS, Ask, Service
+
+_GATEWAY_ONLY: Final = frozenset({MandateClass.GATEWAY})
+
+
+class KeyMaker(VerifyingKeys, Protocol):
+    """Whoever holds the zones' signing keys."""
+
+    def zones(self) -> Sequence[ZoneId]: ...
+
+    def retiring_until(self, zone_id: ZoneId) -> datetime | None: ...
+
+    async def ensure(self, zone_id: ZoneId) -> object: ...
+
+    async def rotate(self, zone_id: ZoneId) -> object: ...
+
+
+class PublishedKeySets:
+    """The zones' key sets, and the feed of their changes."""
+
+    def __init__(self, keys: KeyMaker, clock: Clock, instance: str, bound: float) -> None:
+        self._keys = keys
+        expected = PERMISSIONS[Ask.FOLLOW_KEY_SETS].callers
+        self.feed: Feed[ZoneId] = Feed(instance, clock, bound, expected, self._whole, self._part)
+
+    async def ensure(self, zone_id: ZoneId) -> None:
+        """Make a zone's first key; return once everybody who verifies has it."""
+        before = self._keys.key_set(zone_id)
+        await self._keys.ensure(zone_id)
+        if before is None:
+            self.feed.publish(zone_id)
+        await self.feed.spread()
+
+    async def rotate(self, zone_id: ZoneId) -> None:
+        """Make a zone's next key; return once everybody who verifies has it."""
+        try:
+            await self._keys.rotate(zone_id)
+        finally:
+            self.feed.publish(zone_id)
+        await self.feed.spread()
+
+    def _whole(self, service: Service) -> tuple[PublishedKeys, ...]:
+        return tuple(self._part(service, zone_id) for zone_id in self._keys.zones())
+
+    def _part(self, _service: Service, zone_id: ZoneId) -> PublishedKeys:
+        keys = self._keys.key_set(zone_id)
+        if keys is None:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone has no signing key")
+        return PublishedKeys(zone_id, keys.jwks().decode(), self._keys.retiring_until(zone_id))
+
+
+@dataclass(frozen=True, slots=True)
+class StsPeerApi:
+    """The answers; `answers` is the table."""
+
+    clock: Clock
+    keys: VerifyingKeys
+    published: PublishedKeySets
+    mandates: ResourceMandates
+    authority: LiveAuthority
+    issuer: str
+
+    def answers(self) -> tuple[Answer, ...]:
+        return (
+            Answer(Ask.FOLLOW_KEY_SETS, self.published.feed.answer),
+            Answer(Ask.ENSURE_ZONE_KEY, self.ensure),
+            Answer(Ask.ROTATE_ZONE_KEY, self.rotate),
+            Answer(Ask.MINT_FOR_RESOURCE, self.mint_for_resource),
+        )
+
+    async def ensure(self, _caller: Service, body: bytes) -> Done:
+        await self.published.ensure(decode(body, ZoneNamed).zone_id)
+        return Done()
+
+    async def rotate(self, _caller: Service, body: bytes) -> Done:
+        await self.published.rotate(decode(body, ZoneNamed).zone_id)
+        return Done()
+
+    async def mint_for_resource(self, _caller: Service, body: bytes) -> Minted:
+        """Sign a resource mandate for the bearer of a gateway mandate, which is proven here again.
+
+        A Gateway that was taken over gets nothing but what agents' own mandates lead to.
+
+        Raises:
+            Unavailable: the token proves nothing, its authority has ended, or the zone has no key.
+        """
+        asked = decode(body, MintForResource)
+        raw, now = RawToken(asked.token.encode("latin-1", "replace")), self.clock.now()
+        try:
+            zone_id = unverified_routing(raw).zone_id
+            keys = self.keys.key_set(zone_id)
+            if keys is None:
+                raise _unproven()
+            mandate = verify_mandate(
+                raw,
+                keys=keys,
+                issuer=self.issuer,
+                zone_id=zone_id,
+                mandate_classes=_GATEWAY_ONLY,
+                audience=self.issuer,
+                now=now,
+            ).mandate
+            if self.authority.revocation(mandate) is not None:
+                raise _unproven()
+            token = await self.mandates.mint_for_resource(
+                mandate, asked.audience, token=raw, now=now
+            )
+        except TokenRefused as refused:
+            raise Unavailable(Reason.CREDENTIAL_UNAVAILABLE, refused.detail) from None
+        return Minted(token)
+
+
+def _unproven() -> Unavailable:
+    return Unavailable(Reason.CREDENTIAL_UNAVAILABLE, "the presented mandate proves nothing")
