@@ -186,6 +186,10 @@ class Sigstore:
                 critical=True,
             )
         )
+        issuer = x509.UnrecognizedExtension(
+            x509.ObjectIdentifier(f"{_FULCIO}1"), workflow.issuer.encode()
+        )
+        builder = builder.add_extension(issuer, critical=False)
         for arc, value in workflow.extensions().items():
             oid = x509.ObjectIdentifier(_FULCIO + arc)
             builder = builder.add_extension(

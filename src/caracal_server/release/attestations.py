@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 from pypi_attestations import Attestation, AttestationError
 
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 from caracal_server.release.identity import Builder, Signed
 from caracal_server.release.provenance import Subject
@@ -49,10 +50,7 @@ def _verify_one(
         says = str(fault).splitlines()[0]
         raise ReleaseRefused(Reason.MALFORMED, name, says) from None
     signed = verify(bundle.encode(), builder)
-    try:
-        said = msgspec.json.decode(signed.payload, type=_Publication)
-    except msgspec.DecodeError as fault:
-        raise ReleaseRefused(Reason.MALFORMED, name, str(fault)) from None
+    said = decode(signed.payload, _Publication, name)
     if [(one.name, one.digest.get("sha256")) for one in said.subject] != [(name, digest)]:
         raise ReleaseRefused(
             Reason.PROVENANCE_DISAGREES, name, "the attestation is about another file"

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from caracal_server.release.contents import Component, in_image, in_zip
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 from caracal_server.release.manifest import Kind, Manifest
 from caracal_server.release.oci import OciArchive
@@ -16,7 +17,6 @@ CYCLONEDX_SUFFIX = ".cdx.json"
 SPDX_SUFFIX = ".spdx.json"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -155,7 +155,7 @@ def parse_cyclonedx(raw: bytes) -> Bill:
     Raises:
         ReleaseRefused: it is not one, or a component is not named by a package URL.
     """
-    document = _decode(raw, _CycloneDx)
+    document = decode(raw, _CycloneDx, "SBOM")
     about = {one.alg: one.content for one in document.metadata.component.hashes}
     purls = [component.purl for component in document.components]
     return _bill(about.get("SHA-256", ""), purls)
@@ -167,7 +167,7 @@ def parse_spdx(raw: bytes) -> Bill:
     Raises:
         ReleaseRefused: it is not one, describes not exactly one package, or leaves a package unnamed.
     """
-    document = _decode(raw, _Spdx)
+    document = decode(raw, _Spdx, "SBOM")
     roots = {
         one.related_spdx_element
         for one in document.relationships
@@ -195,13 +195,6 @@ def _bill(sha256: str, purls: list[str]) -> Bill:
     if len(set(purls)) != len(purls) or not all(purl.startswith("pkg:") for purl in purls):
         raise ReleaseRefused(Reason.MALFORMED, "SBOM", "a component is named twice, or not at all")
     return Bill(sha256, frozenset(purls))
-
-
-def _decode(raw: bytes, kind: type[_Document]) -> _Document:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as fault:
-        raise ReleaseRefused(Reason.MALFORMED, "SBOM", str(fault)) from None
 
 
 def _differing(one: frozenset[str], other: frozenset[str]) -> str:

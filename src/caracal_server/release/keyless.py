@@ -26,6 +26,7 @@ from sigstore.verify.policy import (
     VerificationPolicy,
 )
 
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, ReleaseRefused, TrustRootUnreadable
 from caracal_server.release.identity import Builder, Signed
 
@@ -114,7 +115,7 @@ def _verify(verifier: Verifier, raw: bytes, builder: Builder) -> Signed:
         raise ReleaseRefused(reason, "certificate", _first_line(fault)) from None
     except Error as fault:
         raise ReleaseRefused(_reason(fault), "bundle", _first_line(fault)) from None
-    except ValueError as fault:
+    except (ValueError, OverflowError) as fault:
         raise ReleaseRefused(Reason.MALFORMED, "bundle", _first_line(fault)) from None
     if kind != PAYLOAD_TYPE:
         raise ReleaseRefused(Reason.BAD_SIGNATURE, "bundle", f"it signs a {kind}")
@@ -125,10 +126,7 @@ def _verify(verifier: Verifier, raw: bytes, builder: Builder) -> Signed:
 def _outline(raw: bytes) -> _Outline:
     if len(raw) > MAX_BUNDLE_BYTES:
         raise ReleaseRefused(Reason.MALFORMED, "bundle", f"more than {MAX_BUNDLE_BYTES} bytes")
-    try:
-        outline = msgspec.json.decode(raw, type=_Outline, strict=False)
-    except msgspec.DecodeError as fault:
-        raise ReleaseRefused(Reason.MALFORMED, "bundle", str(fault)) from None
+    outline = decode(raw, _Outline, "bundle", strict=False)
     if not outline.verification_material.tlog_entries:
         raise ReleaseRefused(
             Reason.NO_LOG_ENTRY, "bundle", "no transparency log has recorded this signature"

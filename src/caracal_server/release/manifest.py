@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 from caracal_server.release.sums import Release, is_plain_path
 from caracal_server.release.versions import order
@@ -74,10 +75,7 @@ def parse_manifest(raw: bytes) -> Manifest:
     Raises:
         ReleaseRefused: it is malformed, or of another format.
     """
-    try:
-        manifest = msgspec.json.decode(raw[:MAX_MANIFEST_BYTES], type=Manifest)
-    except msgspec.DecodeError as fault:
-        raise ReleaseRefused(Reason.MALFORMED, MANIFEST, str(fault)) from None
+    manifest = decode(raw[:MAX_MANIFEST_BYTES], Manifest, MANIFEST)
     order(manifest.version)
     if not _COMMIT.fullmatch(manifest.commit):
         raise ReleaseRefused(Reason.MALFORMED, MANIFEST, "the commit is not 40 hexadecimal digits")

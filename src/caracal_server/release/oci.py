@@ -9,6 +9,7 @@ from typing import IO, Self, TypeVar
 
 import msgspec
 
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 from caracal_server.release.manifest import Image
 
@@ -123,10 +124,7 @@ class OciArchive:
     def _decode(self, name: str, kind: type[_Document]) -> _Document:
         with self._open(name) as stream:
             raw = stream.read(MAX_DOCUMENT_BYTES)
-        try:
-            return msgspec.json.decode(raw, type=kind)
-        except msgspec.DecodeError as fault:
-            raise self._refuse(f"{name}: {fault}") from None
+        return decode(raw, kind, f"{self.name}: {name}", Reason.IMAGE_CHANGED)
 
     def _refuse(self, says: str) -> ReleaseRefused:
         return ReleaseRefused(Reason.IMAGE_CHANGED, self.name, says)

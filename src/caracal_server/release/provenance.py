@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
+from caracal_server.release.documents import decode
+from caracal_server.release.findings import Reason, Refusal
 from caracal_server.release.identity import Builder
 from caracal_server.release.sums import SUMS, Release
 
@@ -99,10 +100,7 @@ def parse_statement(payload: bytes) -> Statement:
     Raises:
         ReleaseRefused: it is not a SLSA provenance statement.
     """
-    try:
-        return msgspec.json.decode(payload, type=Statement)
-    except msgspec.DecodeError as fault:
-        raise ReleaseRefused(Reason.MALFORMED, "provenance", str(fault)) from None
+    return decode(payload, Statement, "provenance")
 
 
 def state(

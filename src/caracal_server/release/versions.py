@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:(a|b|rc)(0|[1-9]\d*))?")
@@ -77,11 +78,12 @@ def read_seen(state: Path) -> Seen | None:
         ReleaseRefused: the file is unreadable, which must not pass for a fresh start.
     """
     try:
-        return msgspec.json.decode(state.read_bytes(), type=Seen)
+        raw = state.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as fault:
-        raise ReleaseRefused(Reason.MALFORMED, str(state), f"the state file: {fault}") from None
+    except OSError as fault:
+        raise ReleaseRefused(Reason.MALFORMED, str(state), f"{fault.strerror}") from None
+    return decode(raw, Seen, str(state))
 
 
 def remember(state: Path, seen: Seen) -> None:
