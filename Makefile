@@ -13,7 +13,8 @@ DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check assurance fix bench lock lock-images dist dist-verify dist-smoke clean
+.PHONY: help demo test check assurance fix bench lock lock-images dist dist-verify dist-smoke clean \
+  attest-release verify-release
 
 help:
 	@echo "make demo    watch agents call a real API through Caracal"
@@ -44,6 +45,10 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.check_links
 	@$(BIN)/python -m tools.check_shape
+	@$(BIN)/zizmor --offline --quiet --no-progress --persona pedantic .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/python -m tools.check_forge
 
 fix: $(VENV)/dev.stamp
 	@$(BIN)/ruff format .
@@ -80,6 +85,13 @@ lock: $(VENV)/lock.stamp
 	@for name in $(TOOLS); do \
 	  $(COMPILE) requirements/tools/$$name.in -o requirements/tools/$$name.txt || exit; done
 
+# Both are run by the release workflow: the first signs as that run, the second needs Sigstore's trust root.
+attest-release: $(VENV)/signing.stamp
+	@PYTHONPATH=src $(VENV)/signing/bin/python -m distribution.attest $(DIR)
+
+verify-release: $(VENV)/dev.stamp
+	@$(BIN)/python -m tools.verify_release $(DIR)
+
 clean:
 	@rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 	  .ruff_cache
@@ -102,6 +114,13 @@ $(TOOLS:%=$(VENV)/tools/%.stamp): $(VENV)/tools/%.stamp: requirements/tools/%.tx
 	@echo "installing $* ..."
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/tools/$*
 	@$(PIP) --python $(VENV)/tools/$*/bin/python install --quiet --require-hashes -r $<
+	@touch $@
+
+# What signs has no more installed than the command line ships with.
+$(VENV)/signing.stamp: requirements/cli.txt
+	@$(PYTHON) -m venv --clear $(VENV)/signing
+	@$(VENV)/signing/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
+	  --require-hashes --only-binary :all: -r $<
 	@touch $@
 
 define begin_installation
