@@ -12,7 +12,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.zones import Zone
 from caracal.evidence.tree import TreeState, leaf_hash
 from caracal_server.audit.integrity import Integrity
-from caracal_server.audit.logs import LogKey, Logs
+from caracal_server.audit.logs import LogKey, LogKeys, Logs
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.ports.evidence import EvidenceStore
@@ -71,7 +71,7 @@ def log_key() -> LogKey:
 
 
 def logs(**more: object) -> Logs:
-    return Logs(TwoZones(), log_key(), settings(**more))
+    return Logs(TwoZones(), LogKeys(log_key()), settings(**more))
 
 
 def entry(request: str = "r-1", zone: ZoneId = ZONE, **more: object) -> Entry:

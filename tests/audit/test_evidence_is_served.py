@@ -24,6 +24,7 @@ from caracal.evidence.proofs import (
     verify_inclusion,
 )
 from caracal.evidence.tree import TreeState, leaf_hash
+from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.ports.evidence import StoredEntry
@@ -89,7 +90,9 @@ class _Serving:
 async def _serving(**more):
     store = FaultyEvidenceStore()
     given = {"checkpoint_interval": timedelta(seconds=1)} | more
-    service = build_audit_service(store, TwoZones(), log_key(), TestClock(), settings(**given))
+    service = build_audit_service(
+        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**given)
+    )
     await service.start()
     serving = _Serving(service, store)
     try:

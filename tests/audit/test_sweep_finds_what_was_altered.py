@@ -12,6 +12,7 @@ from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.tables import metadata
 from caracal_server.audit.integrity import Integrity
+from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.sweep import Sweep
 from caracal_server.ports.evidence import EvidenceStore, LogPosition, StoredEntry
@@ -44,7 +45,7 @@ async def _filled(store: EvidenceStore) -> AuditService:
 
 
 def _service(store: EvidenceStore, **more: object) -> AuditService:
-    return build_audit_service(store, TwoZones(), log_key(), TestClock(), settings(**more))
+    return build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**more))
 
 
 async def _finding(store: EvidenceStore, **more: object) -> str | None:

@@ -17,8 +17,9 @@ GROUPS = {
     "session": ("list", "tree", "kill"),
     "delegation": ("list", "revoke"),
     "evidence": ("tail", "export", "verify", "proof"),
-    "key": ("rotate",),
-    "operator": ("list", "create", "revoke"),
+    "key": ("rotate", "reseal", "rotate-log", "retire-log"),
+    "application": ("renew",),
+    "operator": ("list", "create", "rotate", "revoke"),
     "release": ("verify",),
 }
 LEAVES = [

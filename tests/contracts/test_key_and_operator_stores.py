@@ -35,6 +35,25 @@ async def test_a_key_id_is_used_once(database, zone_id):
     assert [one for one in await store.load_all() if one.zone_id == zone_id] == [key]
 
 
+async def test_sealed_halves_are_replaced_all_or_none(database, zone_id):
+    store = SqlKeyStore(database)
+    keys = [
+        StoredSigningKey(f"{zone_id}-{name}", zone_id, b"sealed", "{}", AT) for name in ("a", "b")
+    ]
+    for key in keys:
+        await store.add(key)
+
+    async def mine():
+        return [one for one in await store.load_all() if one.zone_id == zone_id]
+
+    with pytest.raises(Unavailable):
+        await store.replace_sealed({keys[0].kid: b"anew", keys[1].kid: None})
+    assert await mine() == keys
+
+    await store.replace_sealed({keys[1].kid: b"anew"})
+    assert await mine() == [keys[0], replace(keys[1], sealed_private=b"anew")]
+
+
 async def test_operator_tokens_are_kept_until_they_are_removed(database, entropy):
     store = SqlOperatorStore(database)
     first = OperatorToken(

@@ -109,7 +109,7 @@ def build_control_service(
     zone_api = ZoneApi(
         gate=gate,
         apply=apply,
-        rotate=RotateKey(acts, ports.zone_keys),
+        rotate=RotateKey(acts, ports.zone_keys, publication),
         renew=RenewSecret(ports.clock, publication, acts, secrets),
         operators=operators,
         readiness=ports.readiness,

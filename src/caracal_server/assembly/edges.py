@@ -12,7 +12,7 @@ from caracal_server.adapters.memory.single_use import SingleUseInMemory
 from caracal_server.assembly.parts import Administration, Foundations
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
-from caracal_server.control.keys import RotateKey
+from caracal_server.control.keys_http import KeyApi
 from caracal_server.control.operators_http import OperatorApi
 from caracal_server.coordinator.service import Coordinator
 from caracal_server.gateway.enforcement import Enforcement
@@ -98,7 +98,7 @@ def make_control_side(
     zones = ZoneApi(
         gate=gate,
         apply=administration.apply,
-        rotate=RotateKey(administration.acts, base.zone_keys),
+        rotate=administration.rotate,
         renew=administration.renew,
         operators=administration.operators,
         readiness=readiness,
@@ -109,6 +109,7 @@ def make_control_side(
         *health_routes(readiness, registry),
         *zones.routes(),
         *OperatorApi(gate, administration.operators).routes(),
+        *KeyApi(gate, administration.reseal, administration.log_key).routes(),
         *base.audit.routes(administration.authentication),
     )
     return ControlSide(

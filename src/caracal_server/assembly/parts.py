@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
 from caracal.authority.graph import GraphChange, GraphLimits
@@ -19,7 +19,10 @@ from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.memory.credentials import OpenedCredentials
 from caracal_server.adapters.memory.minted import MintedInMemory
 from caracal_server.adapters.memory.zone_directory import MemoryZones
+from caracal_server.adapters.sealing.credentials import HpkeOpener
 from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sealing.private_keys import PrivateKeySeal
+from caracal_server.adapters.sealing.resealing import CredentialsResealed, SigningKeysResealed
 from caracal_server.adapters.signing.zone_keys import ZoneSigningKeys
 from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
@@ -27,16 +30,19 @@ from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
-from caracal_server.audit.logs import LogKey
+from caracal_server.assembly.log_keys import LogKeyFilesOf, log_key
+from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.control.acts import ActLog
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
 from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
+from caracal_server.control.keys import ChangeLogKey, RotateKey
 from caracal_server.control.operators import Operators
 from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
+from caracal_server.control.resealing import Reseal
 from caracal_server.control.settings import ControlSettings
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
@@ -78,6 +84,8 @@ class Foundations:
     minted: MintedInMemory
     zones: MemoryZones
     credentials: OpenedCredentials
+    seal: PrivateKeySeal
+    opener: HpkeOpener
     graphs: LiveGraphs
     audit: AuditService
 
@@ -100,23 +108,22 @@ class Foundations:
         """
         stores = Stores.over(database)
         records = await stores.zones.load_all()
-        zone_keys = await _zone_keys(stores, ring, clock, entropy)
+        seal = await _seal(stores, ring)
+        zone_keys = ZoneSigningKeys(stores.keys, seal, clock, entropy)
+        await zone_keys.load()
         pepper = ring.client_secret_pepper(
             needed_by=_if(any(record.secret_hashes for record in records), "client secrets")
         )
-        credentials = _credentials(ring, records)
+        opener = _opener(ring, records)
+        credentials = OpenedCredentials(opener)
         zones, graphs = MemoryZones(), LiveGraphs(_limits(settings))
         for record in records:
             credentials.install(record)
             await load_graph(graphs, stores.graph, record.id, now=clock.now())
             zones.install(record)
-        audit = build_audit_service(
-            stores.evidence,
-            zones,
-            _log_key(ring, needed_by=_if(bool(records), "the evidence logs")),
-            clock,
-            AuditSettings(log_origin, sweep_interval=timedelta(minutes=settings["SWEEP_MINUTES"])),
-        )
+        keys = _log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
+        audited = AuditSettings(log_origin, sweep_interval=_sweep_interval(settings))
+        audit = build_audit_service(stores.evidence, zones, keys, clock, audited)
         return cls(
             clock=clock,
             entropy=entropy,
@@ -128,6 +135,8 @@ class Foundations:
             minted=MintedInMemory(),
             zones=zones,
             credentials=credentials,
+            seal=seal,
+            opener=opener,
             graphs=graphs,
             audit=audit,
         )
@@ -148,6 +157,9 @@ class Administration:
     authentication: OperatorAuthentication
     apply: ApplyZone
     renew: RenewSecret
+    rotate: RotateKey
+    reseal: Reseal
+    log_key: ChangeLogKey
 
 
 def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
@@ -178,19 +190,35 @@ def make_administration(
         (base.credentials, _NewGraphs(base.graphs), base.zones),
     )
     secrets = ApplicationSecrets(settings, base.entropy, argon2)
+    sealer = base.ring.credential_sealer()
     apply = ApplyZone(
         clock=base.clock,
         entropy=base.entropy,
         publication=publication,
         acts=acts,
         secrets=secrets,
-        credentials=CredentialCustody(settings, base.ring.credential_sealer()),
+        credentials=CredentialCustody(settings, sealer),
         zone_keys=base.zone_keys,
         on_application_removed=_Removal(base, coordinator),
     )
-    renew = RenewSecret(base.clock, publication, acts, secrets)
-    authentication = OperatorAuthentication(operators)
-    return Administration(settings, acts, operators, authentication, apply, renew)
+    return Administration(
+        settings=settings,
+        acts=acts,
+        operators=operators,
+        authentication=OperatorAuthentication(operators),
+        apply=apply,
+        renew=RenewSecret(base.clock, publication, acts, secrets),
+        rotate=RotateKey(acts, base.zone_keys, publication),
+        reseal=Reseal(
+            acts,
+            publication,
+            SigningKeysResealed(base.ring, base.stores.keys, base.seal, base.entropy),
+            CredentialsResealed(base.ring, base.opener, sealer, base.entropy),
+        ),
+        log_key=ChangeLogKey(
+            acts, base.audit.key_change(base.clock, LogKeyFilesOf(base.ring, base.entropy))
+        ),
+    )
 
 
 def make_coordinator_service(base: Foundations, operators: Operators, issuer: str) -> Coordinator:
@@ -248,9 +276,13 @@ class _Removal:
         await self.coordinator.commitment.take(zone_id, change, entry)
 
 
-def _credentials(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> OpenedCredentials:
+def _opener(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> HpkeOpener:
     sealed = any(record.sealed_credentials for record in records)
-    return OpenedCredentials(ring.credential_opener(needed_by=_if(sealed, "upstream credentials")))
+    return ring.credential_opener(needed_by=_if(sealed, "upstream credentials"))
+
+
+def _sweep_interval(settings: dict[str, Any]) -> timedelta:
+    return timedelta(minutes=settings["SWEEP_MINUTES"])
 
 
 def _limits(settings: dict[str, Any]) -> GraphLimits:
@@ -261,20 +293,17 @@ def _limits(settings: dict[str, Any]) -> GraphLimits:
     )
 
 
-async def _zone_keys(
-    stores: Stores, ring: KeyRing, clock: SystemClock, entropy: SystemEntropy
-) -> ZoneSigningKeys:
+async def _seal(stores: Stores, ring: KeyRing) -> PrivateKeySeal:
     present = bool(await stores.keys.load_all())
-    seal = ring.private_key_seal(needed_by=_if(present, "the zones' signing keys"))
-    keys = ZoneSigningKeys(stores.keys, seal, clock, entropy)
-    await keys.load()
-    return keys
+    return ring.private_key_seal(needed_by=_if(present, "the zones' signing keys"))
 
 
-def _log_key(ring: KeyRing, *, needed_by: str | None) -> LogKey:
-    private = ring.evidence_key(needed_by=needed_by)
-    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return LogKey(public, private.sign)
+def _log_keys(ring: KeyRing, *, needed_by: str | None) -> LogKeys:
+    current = log_key(ring.evidence_key(needed_by=needed_by))
+    before = ring.evidence_succession().before()
+    if before is None:
+        return LogKeys(current)
+    return LogKeys(current, log_key(Ed25519PrivateKey.from_private_bytes(before)))
 
 
 def _if(present: bool, words: str) -> str | None:  # noqa: FBT001 (one fact and its words)

@@ -4,8 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from caracal.authority.identifiers import ZoneId
-from caracal.evidence.checkpoints import Checkpoint, sign_checkpoint, verify_checkpoint
-from caracal.evidence.notes import Signer, VerifierKey
+from caracal.evidence.checkpoints import (
+    Checkpoint,
+    countersign_checkpoint,
+    sign_checkpoint,
+    verify_checkpoint_by_any,
+)
+from caracal.evidence.notes import Signer, VerifierKey, parse_note
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.ports.zones import ZoneDirectory
 
@@ -18,13 +23,29 @@ class LogKey:
     sign: Signer = field(repr=False)
 
 
+@dataclass(slots=True)
+class LogKeys:
+    """The key that signs, and the one before while both do."""
+
+    current: LogKey
+    before: LogKey | None = None
+
+    def all(self) -> tuple[LogKey, ...]:
+        """The keys that sign, the current one first."""
+        return (self.current,) if self.before is None else (self.current, self.before)
+
+
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """The logs of the zones and the service's own, all signed with one key under different names."""
+    """The logs of the zones and the service's own, all signed with the same keys under different names."""
 
     zones: ZoneDirectory
-    key: LogKey
+    keys: LogKeys
     settings: AuditSettings
+
+    @property
+    def key(self) -> LogKey:
+        return self.keys.current
 
     def known(self, zone_id: ZoneId) -> bool:
         return zone_id in self.settings.own_logs or self.zones.zone(zone_id) is not None
@@ -41,20 +62,34 @@ class Logs:
 
     def verifier(self, zone_id: ZoneId) -> VerifierKey:
         """The key as an auditor of this zone's log knows it."""
-        return VerifierKey(self.origin(zone_id), self.key.public_key)
+        return self.verifier_of(self.key, zone_id)
+
+    def verifier_of(self, key: LogKey, zone_id: ZoneId) -> VerifierKey:
+        return VerifierKey(self.origin(zone_id), key.public_key)
+
+    def signer_of(self, zone_id: ZoneId, note: str) -> VerifierKey:
+        """The newest of this log's keys that signed a checkpoint; the current one if none did."""
+        signed = {(line.name, line.key_id) for line in parse_note(note).signatures}
+        verifiers = [self.verifier_of(key, zone_id) for key in self.keys.all()]
+        return next((one for one in verifiers if (one.name, one.key_id) in signed), verifiers[0])
 
     def sign(self, zone_id: ZoneId, size: int, root: bytes) -> str:
         """Sign a checkpoint; only `Checkpointer` may, which knows what was signed before."""
         checkpoint = Checkpoint(self.origin(zone_id), size, root)
-        return sign_checkpoint(checkpoint, self.key.sign, self.verifier(zone_id))
+        current, *others = self.keys.all()
+        note = sign_checkpoint(checkpoint, current.sign, self.verifier_of(current, zone_id))
+        for key in others:
+            note = countersign_checkpoint(note, key.sign, self.verifier_of(key, zone_id))
+        return note
 
     def read(self, zone_id: ZoneId, note: str) -> Checkpoint:
         """Read a checkpoint of this log.
 
         Raises:
-            EvidenceError: this log's key did not sign it.
+            EvidenceError: none of this log's keys signed it.
         """
-        return verify_checkpoint(note, self.verifier(zone_id))
+        verifiers = [self.verifier_of(key, zone_id) for key in self.keys.all()]
+        return verify_checkpoint_by_any(note, verifiers)
 
 
 Durable = Callable[[ZoneId, int], None]

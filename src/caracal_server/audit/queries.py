@@ -120,7 +120,8 @@ class EvidenceReader:
         return self._bundle(zone_id, checkpoint)
 
     async def _bundle(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> AsyncIterator[bytes]:
-        writer = BundleWriter(checkpoint.note, self._logs.verifier(zone_id), Contents.WHOLE)
+        key = self._logs.signer_of(zone_id, checkpoint.note)
+        writer = BundleWriter(checkpoint.note, key, Contents.WHOLE)
         chunk = bytearray(writer.header())
         async for entry in self._store.scan(zone_id, 0, checkpoint.size):
             chunk += writer.entry(entry.index, entry.data, entry.leaf_hash)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
-from caracal_server.audit.logs import LogKey, Logs
+from caracal_server.audit.logs import LogKeys, Logs
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
+from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
 from caracal_server.audit.sweep import Sweep
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceStore
@@ -52,17 +53,21 @@ class AuditService:
             "evidence_integrity": self.sweep.check,
         }
 
+    def key_change(self, clock: Clock, files: LogKeyFiles) -> LogKeyChange:
+        """What changes the key that signs for the logs."""
+        return LogKeyChange(self.logs, self.sequencer, self.checkpointer, clock, files)
+
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
         """The read API."""
         return EvidenceApi(self.reader, self.logs, authenticate).routes()
 
 
 def build_audit_service(
-    store: EvidenceStore, zones: ZoneDirectory, key: LogKey, clock: Clock, settings: AuditSettings
+    store: EvidenceStore, zones: ZoneDirectory, keys: LogKeys, clock: Clock, settings: AuditSettings
 ) -> AuditService:
     """Put the service together; nothing runs yet."""
     integrity = Integrity()
-    logs = Logs(zones, key, settings)
+    logs = Logs(zones, keys, settings)
     sequencer = Sequencer(store, settings, integrity)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
     return AuditService(

@@ -162,7 +162,10 @@ class ZoneApi:
             request, OperatorScope.WRITE, target=reference, zone=reference
         )
         record = await self.gate.zone(reference)
-        await self.rotate(record.id, record.name, admitted.act)
+        refused = await self.rotate(record.id, record.name, admitted.act)
+        if refused is not None:
+            problem = Problem.of(refused)
+            raise await self.gate.refuse(admitted.act, problem, reference, reference)
         return json_response(zone_summary(record))
 
     async def renew_secret(self, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """Keys: signing for the STS, verifying for everyone, sealing for Control, opening for the Gateway."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -60,6 +61,50 @@ class KeyStore(Protocol):
 
     async def add(self, key: StoredSigningKey) -> None:
         """Store a new key durably; the newest of a zone is its active one."""
+        ...
+
+    async def replace_sealed(self, sealed: Mapping[str, bytes]) -> None:
+        """Replace the sealed halves of keys, by key id, durably and all or none.
+
+        Raises:
+            Unavailable: nothing was replaced.
+        """
+        ...
+
+
+class SigningSealRotation(Protocol):
+    """The STS seals the zones' signing keys under a key of its own; this changes that key."""
+
+    async def reseal(self) -> int:
+        """Seal every key anew under the next one and drop the one before; nobody may add a key meanwhile.
+
+        Begun before and cut off, it goes on.
+
+        Returns:
+            How many keys were sealed.
+
+        Raises:
+            Unavailable: it is not finished. Both keys open what they sealed.
+        """
+        ...
+
+
+class CredentialSealRotation(Protocol):
+    """The Gateway's key that credentials are sealed to; this changes it.
+
+    All raise `Unavailable`. Between `begin` and `finish` both keys open.
+    """
+
+    def begin(self) -> None:
+        """Make the next key, durably, and seal to it from here on; go on with one that was begun."""
+        ...
+
+    def reseal(self, zone_id: ZoneId, provider_id: ProviderId, sealed: bytes) -> bytes:
+        """Seal anew what either key opens."""
+        ...
+
+    def finish(self) -> None:
+        """Drop the key before. Nothing that is kept may need it any more."""
         ...
 
 

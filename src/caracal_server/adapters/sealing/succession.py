@@ -5,15 +5,31 @@ goes last.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.sealing.key_files import (
     KeyFileError,
     create_key,
     load_key,
     sync_directory,
 )
+
+
+@contextmanager
+def key_files_as_store() -> Iterator[None]:
+    """A key file that can not be read or written is a store that can not be reached.
+
+    Raises:
+        Unavailable: in the place of `KeyFileError`.
+    """
+    try:
+        yield
+    except KeyFileError as fault:
+        raise Unavailable(Reason.STORE_UNAVAILABLE, "a key file can not be used") from fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The zones' signing keys, their private halves sealed."""
 
-from sqlalchemy import select
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select, update
 
 from caracal.authority.identifiers import ZoneId
 from caracal_server.adapters.sql.database import Database
@@ -35,3 +37,13 @@ class SqlKeyStore:
     async def add(self, key: StoredSigningKey) -> None:
         row = (key.kid, key.zone_id, key.sealed_private, key.public_jwk, to_us(key.created_at))
         await self._database.transact(lambda connection: _add.run_many(connection, [row]))
+
+    async def replace_sealed(self, sealed: Mapping[str, bytes]) -> None:
+        await self._database.transact(lambda connection: _replace(connection, sealed))
+
+
+def _replace(connection: Connection, sealed: Mapping[str, bytes]) -> None:
+    for kid, value in sealed.items():
+        connection.execute(
+            update(signing_key).where(signing_key.c.kid == kid).values(sealed_private=value)
+        )

@@ -1,0 +1,32 @@
+"""The files of the evidence logs' keys, as Audit needs them."""
+
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from caracal_server.adapters.entropy import SystemEntropy
+from caracal_server.adapters.sealing.key_files import KEY_BYTES
+from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sealing.succession import key_files_as_store
+from caracal_server.audit.logs import LogKey
+
+
+def log_key(private: Ed25519PrivateKey) -> LogKey:
+    return LogKey(private.public_key().public_bytes_raw(), private.sign)
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeyFilesOf:
+    """The `LogKeyFiles` of a key ring."""
+
+    ring: KeyRing
+    entropy: SystemEntropy
+
+    def begin(self) -> LogKey:
+        with key_files_as_store():
+            self.ring.evidence_succession().begin(self.entropy.token_bytes(KEY_BYTES))
+            return log_key(self.ring.evidence_key(needed_by="the evidence logs"))
+
+    def finish(self) -> None:
+        with key_files_as_store():
+            self.ring.evidence_succession().finish()
