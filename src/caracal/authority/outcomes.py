@@ -17,6 +17,20 @@ class Reason(StrEnum):
     CLIENT_THROTTLED = "client_throttled"
     SUBJECT_TOKEN_UNSUPPORTED = "subject_token_unsupported"  # noqa: S105 (a reason code)
     APPROVAL_UNKNOWN = "approval_unknown"
+    # For whom: users whom an issuer vouches for.
+    SUBJECT_ISSUER_UNKNOWN = "subject_issuer_unknown"
+    SUBJECT_KEYS_UNAVAILABLE = "subject_keys_unavailable"
+    SUBJECT_TOKEN_MALFORMED = "subject_token_malformed"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_SIGNATURE = "subject_token_signature"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_KEY_UNKNOWN = "subject_token_key_unknown"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_AUDIENCE = "subject_token_audience"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_EXPIRED = "subject_token_expired"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_NOT_YET_VALID = "subject_token_not_yet_valid"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_REPLAYED = "subject_token_replayed"  # noqa: S105 (a reason code)
+    SUBJECT_TOKEN_MISMATCH = "subject_token_mismatch"  # noqa: S105 (a reason code)
+    SUBJECT_NAME_INVALID = "subject_name_invalid"
+    SUBJECT_REVOKED = "subject_revoked"
+    RESOURCE_MANDATE_UNAVAILABLE = "resource_mandate_unavailable"
     # What is asked.
     REQUEST_MALFORMED = "request_malformed"
     RESOURCE_UNKNOWN = "resource_unknown"

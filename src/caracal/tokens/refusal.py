@@ -7,7 +7,7 @@ class TokenRefused(Exception):
     """The token does not prove what it must.
 
     Attributes:
-        reason: one of the `MANDATE_*` reasons.
+        reason: one of the `MANDATE_*` or `SUBJECT_*` reasons.
         detail: one sentence; it never holds the token or a part of its signature.
     """
 

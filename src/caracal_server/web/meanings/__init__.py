@@ -4,11 +4,19 @@ One module per group of reasons, each a mapping that `problems.py` joins. A test
 `Reason`: each member once, none missing.
 """
 
-from caracal_server.web.meanings import administration, asking, calls, graph, mandates
+from caracal_server.web.meanings import (
+    administration,
+    asking,
+    calls,
+    graph,
+    mandates,
+    subjects,
+)
 from caracal_server.web.meanings.answers import Meaning, Meanings
 
 GROUPS: tuple[tuple[str, Meanings], ...] = (
     ("Who asks, and what for", asking.MEANINGS),
+    ("For whom", subjects.MEANINGS),
     ("Sessions and delegations", graph.MEANINGS),
     ("Policy and mandates", mandates.MEANINGS),
     ("Calls through the Gateway", calls.MEANINGS),
