@@ -16,7 +16,7 @@ from caracal_server.release.verification import Report, Trust, verify
 from caracal_server.release.versions import Wanted
 from distribution import oci
 from distribution.bills import write_bills
-from distribution.packed import Entry, tar, with_parents, zipped
+from distribution.packed import Entry, gzipped, tar, with_parents, zipped
 from tests.support.sigstore import Sigstore, Workflow
 
 EPOCH = 1_767_225_600
@@ -42,6 +42,27 @@ def metadata(name: str, version: str) -> bytes:
     return f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nLicense-Expression: MIT\n\nText.\n".encode()
 
 
+def wheel(name: str, version: str) -> bytes:
+    """A wheel with nothing but a module, which pip installs."""
+    module = name.replace("-", "_")
+    about = f"{module}-{version}.dist-info"
+    tags = b"Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {
+        f"{module}/__init__.py": f'VERSION = "{version}"\n'.encode(),
+        f"{about}/METADATA": metadata(name, version),
+        f"{about}/WHEEL": tags,
+    }
+    record = "".join(f"{path},,\n" for path in (*files, f"{about}/RECORD"))
+    return zipped({**files, f"{about}/RECORD": record.encode()}, EPOCH)
+
+
+def sdist(version: str, source: Path) -> bytes:
+    """An sdist that holds what the installer reads: the lock."""
+    lock = (source / "requirements/image.txt").read_bytes()
+    entries = [Entry(f"caracal-{version}/requirements/image.txt", data=lock)]
+    return gzipped(tar(with_parents(entries), EPOCH))
+
+
 def installed(version: str) -> dict[str, bytes]:
     """What a place looks like where the locked distributions and Caracal are installed."""
     return {
@@ -53,7 +74,8 @@ def installed(version: str) -> dict[str, bytes]:
 def source_tree(root: Path) -> Path:
     """The locks that the release was built from."""
     lines = [
-        f"{name}=={version} \\\n    --hash=sha256:{'0' * 64}\n" for name, version in PINS.items()
+        f"{name}=={version} \\\n    --hash=sha256:{sha256(wheel(name, version)).hexdigest()}\n"
+        for name, version in PINS.items()
     ]
     lines.append(f"colorama==0.4.6 ; sys_platform == 'win32' \\\n    --hash=sha256:{'0' * 64}\n")
     for lock in ("requirements/cli.txt", "requirements/image.txt"):
@@ -169,10 +191,8 @@ def build(folder: Path, version: str = VERSION, sigstore: Sigstore | None = None
     dist.mkdir()
     archive, digests = image_archive(version)
     files: Mapping[tuple[str, Kind], bytes] = {
-        (f"caracal-{version}-py3-none-any.whl", Kind.WHEEL): zipped(
-            {f"caracal-{version}.dist-info/METADATA": metadata("caracal", version)}, EPOCH
-        ),
-        (f"caracal-{version}.tar.gz", Kind.SDIST): b"an sdist of %s" % version.encode(),
+        (f"caracal-{version}-py3-none-any.whl", Kind.WHEEL): wheel("caracal", version),
+        (f"caracal-{version}.tar.gz", Kind.SDIST): sdist(version, source),
         (f"caracal-{version}-linux-x86_64.pyz", Kind.CLI): zipped(installed(version), EPOCH),
         (f"caracal-{version}-images-linux-amd64.tar", Kind.IMAGES): archive,
         (f"caracal-chart-{version}.tgz", Kind.CHART): b"a chart of %s" % version.encode(),

@@ -48,7 +48,7 @@ def verify(root: Path, trust: Trust) -> Report:
     except ReleaseRefused as refused:
         finding = _refused(Check.SUMS, [refused.refusal])
         return Report("", "", "", (finding, *_unreached(Check.SUMS)))
-    files = f"{len(release.listed)} files are what SHA256SUMS lists, and there are no others"
+    files = f"files that are what SHA256SUMS lists, and no others: {len(release.listed)}"
     first = _judge(Check.SUMS, files, lambda: sums.compare(release))
     try:
         described = manifest.read_manifest(release)
@@ -69,7 +69,7 @@ def _rest(release: Release, described: Manifest, trust: Trust) -> Iterator[Findi
     count = len(described.artifacts)
     yield _judge(
         Check.MANIFEST,
-        f"{count} artifacts and {len(described.images)} images, as listed",
+        f"artifacts: {count}, images: {len(described.images)}, as listed",
         lambda: manifest.compare(described, release),
     )
     yield _judge(
@@ -92,7 +92,7 @@ def _check_images(release: Release, described: Manifest) -> Finding:
             inside = [image for image in described.images if image.archive == name]
             yield from oci.compare(release.root / name, inside)
 
-    says = f"{len(described.images)} images have the digests stated, down to their layers"
+    says = f"images with the digest stated, down to their layers: {len(described.images)}"
     return _judge(Check.IMAGES, says, differences)
 
 
@@ -159,7 +159,7 @@ def _check_attestations(release: Release, builder: Builder, verifier: Verify) ->
         return Finding(Check.ATTESTATIONS, Outcome.UNCHECKED, f"{fault.name} is not installed")
     return _judge(
         Check.ATTESTATIONS,
-        f"{count} PEP 740 attestations hold",
+        f"PEP 740 attestations that hold: {count}",
         lambda: attestations.compare(release, builder, verifier),
     )
 
