@@ -71,7 +71,11 @@ def cases(root: Path) -> list[str]:
 
 def digest(root: Path, case: str) -> str:
     """What a rendering depends on, as one number."""
-    files = sorted(file for file in (root / CHART).rglob("*") if file.is_file())
+    files = sorted(
+        file
+        for file in (root / CHART).rglob("*")
+        if file.is_file() and file.name not in {"values.schema.json", "NOTES.txt"}
+    )
     total = hashlib.sha256()
     for file in (*files, root / VALUES / f"{case}.yaml"):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
