@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
-import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -11,24 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
+from caracal.authority.mandates import MAX_RESOURCE_LIFETIME
 from caracal.authority.outcomes import Unavailable
 from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.entropy import SystemEntropy
-from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
-from caracal_server.adapters.http.egress import EgressGuard
-from caracal_server.adapters.http.pool import PoolLimits
+from caracal_server.adapters.memory.single_use import SingleUseInMemory
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.database import Database, open_database
 from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.assembly.data_directory import DataDirectory, ServerFile
-from caracal_server.assembly.edges import RELEASE, make_control_side, make_gateway, make_sts
+from caracal_server.assembly.edges import make_control_side
 from caracal_server.assembly.environment import environment
+from caracal_server.assembly.garbage import settle_memory
+from caracal_server.assembly.gateway_edge import GatewayParts, make_gateway, make_upstream
 from caracal_server.assembly.listeners import Listener
 from caracal_server.assembly.logs import configure_logs
 from caracal_server.assembly.parts import (
@@ -38,10 +35,11 @@ from caracal_server.assembly.parts import (
     make_operators,
 )
 from caracal_server.assembly.settings import read_settings
-from caracal_server.control.settings import SYSTEM_LOG
+from caracal_server.assembly.start_entry import start_entry
+from caracal_server.assembly.sts_edge import StsParts, make_sts
 from caracal_server.coordinator.service import Coordinator
 from caracal_server.gateway.http import GatewayApp
-from caracal_server.ports.upstream import UpstreamTimeouts
+from caracal_server.sts.exchange import MintForResource
 from caracal_server.web.health import Readiness
 
 
@@ -134,19 +132,9 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
                        str(ready.data), ready.pid)
         )  # fmt: skip
         stack.callback(directory.withdraw)
-        _settle_memory()
+        settle_memory()
         options.announce(ready)
         yield ready
-
-
-def _settle_memory() -> None:
-    """Leave what lives as long as the process out of every later garbage collection.
-
-    Requests make few cycles; looking for them after every few hundred objects costs more than they do.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +174,13 @@ async def _applications(
     argon2 = Argon2Secrets(base.clock, base.entropy)
     stack.callback(argon2.close)
     administration = make_administration(base, coordinator, kept, argon2)
-    upstream = _upstream(settings)
+    upstream = make_upstream(settings)
     stack.push_async_callback(upstream.aclose)
     readiness = Readiness(base.audit.checks() | {"changes_stored": coordinator.commitment.check})
-    sts = make_sts(base, argon2, settings, issuer, registry)
+    sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
-        gateway=make_gateway(base, upstream, settings, issuer, readiness, registry),
+        gateway=make_gateway(_gateway_parts(base), upstream, settings, issuer, readiness, registry),
     )
 
 
@@ -207,18 +195,33 @@ def _sweep(stack: contextlib.AsyncExitStack, coordinator: Coordinator) -> None:
     stack.push_async_callback(end)
 
 
-def _upstream(settings: dict[str, Any]) -> PooledUpstreamClient:
-    total = settings["TOTAL_TIMEOUT_SECONDS"]
-    return PooledUpstreamClient(
-        EgressGuard(settings["PRIVATE_EGRESS_HOSTS"]),
-        timeouts=UpstreamTimeouts(
-            connect=settings["CONNECT_TIMEOUT_SECONDS"],
-            first_byte=settings["FIRST_BYTE_TIMEOUT_SECONDS"],
-            idle=settings["IDLE_TIMEOUT_SECONDS"],
-            total=total or None,
-        ),
-        limits=PoolLimits(connections=settings["UPSTREAM_CONNECTIONS"]),
-        tls=verifying_context(settings["CA_FILE"]),
+def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:
+    return StsParts(
+        clock=base.clock,
+        entropy=base.entropy,
+        directory=base.zones,
+        secrets=base.zones,
+        pepper=base.pepper,
+        passwords=argon2,
+        keys=base.zone_keys,
+        graphs=base.graphs,
+        minted=base.minted,
+        evidence=base.audit.sequencer,
+    )
+
+
+def _gateway_parts(base: Foundations) -> GatewayParts:
+    return GatewayParts(
+        clock=base.clock,
+        entropy=base.entropy,
+        directory=base.zones,
+        keys=base.zone_keys,
+        minted=base.minted,
+        single_use=SingleUseInMemory(started_at=base.clock.now()),
+        authority=base.graphs,
+        evidence=base.audit.sequencer,
+        credentials=base.credentials,
+        mandates=MintForResource(base.entropy, base.zone_keys, MAX_RESOURCE_LIFETIME),
     )
 
 
@@ -228,17 +231,7 @@ async def _record_start(base: Foundations, settings: dict[str, Any]) -> None:
     A broken log takes no entry and refuses whatever needs one. The process starts all the same, so that
     the log can be looked into.
     """
-    shown = {name: str(value) for name, value in sorted(settings.items())}
-    entry = Entry(
-        format=ENTRY_FORMAT,
-        kind=Kind.SERVICE_START,
-        zone=SYSTEM_LOG,
-        at=base.clock.now_us(),
-        request=base.entropy.new_id(),
-        target="caracal",
-        detail=f"release {RELEASE}",
-        digest=hashlib.sha256(msgspec.json.encode(shown)).hexdigest(),
-    )
+    entry = start_entry(base.clock, base.entropy, settings, "caracal")
     try:
         await base.audit.sequencer.append(entry)
     except Unavailable:

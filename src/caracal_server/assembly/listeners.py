@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -95,6 +96,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of a certificate chain and its private key, in PEM."""
+
+    chain: Path
+    key: Path
+
+
 @dataclass(slots=True)
 class Listener:
     """One bound socket and the application behind it."""
@@ -128,13 +137,24 @@ class Listener:
         host, port = self.socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    async def start(self, app: Any, *, drain_seconds: int, unread: timedelta) -> None:
+    async def start(
+        self,
+        app: Any,
+        *,
+        drain_seconds: int,
+        unread: timedelta,
+        tls: Certificate | None = None,
+    ) -> None:
         """Serve `app`; return once connections are accepted.
 
         Args:
             app: an ASGI application.
             drain_seconds: how long requests under way may go on after `drain`.
             unread: how long a client may leave a full buffer unread before its connection ends.
+            tls: what to serve TLS with; plain HTTP without.
+
+        Raises:
+            OSError: the certificate can not be used.
         """
         config = uvicorn.Config(
             app,
@@ -147,6 +167,8 @@ class Listener:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=drain_seconds,
+            ssl_certfile=None if tls is None else tls.chain,
+            ssl_keyfile=None if tls is None else tls.key,
         )
         # What uvicorn would log holds request data; our own events say what happened.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

@@ -8,11 +8,20 @@ from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sealing.key_files import KEY_BYTES
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sealing.succession import key_files_as_store
-from caracal_server.audit.logs import LogKey
+from caracal_server.audit.logs import LogKey, LogKeys
 
 
 def log_key(private: Ed25519PrivateKey) -> LogKey:
     return LogKey(private.public_key().public_bytes_raw(), private.sign)
+
+
+def log_keys(ring: KeyRing, *, needed_by: str | None) -> LogKeys:
+    """The key that signs, and the one before while both do."""
+    current = log_key(ring.evidence_key(needed_by=needed_by))
+    before = ring.evidence_succession().before()
+    if before is None:
+        return LogKeys(current)
+    return LogKeys(current, log_key(Ed25519PrivateKey.from_private_bytes(before)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,9 @@
 """What a deployment is made of, built from its store, its keys and its settings. Nothing runs yet."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
-from caracal.authority.graph import GraphChange, GraphLimits
-from caracal.authority.identifiers import ApplicationId, ZoneId
-from caracal.authority.revocation import AnchorKind, Revocation
 from caracal.tokens.secret import Secret
 from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.clock import SystemClock
@@ -30,8 +22,9 @@ from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
-from caracal_server.assembly.log_keys import LogKeyFilesOf, log_key
-from caracal_server.audit.logs import LogKeys
+from caracal_server.assembly.derived_keys import FINGERPRINTS, RECEIPTS, derived_key
+from caracal_server.assembly.graph_limits import graph_limits
+from caracal_server.assembly.log_keys import LogKeyFilesOf, log_keys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.control.acts import ActLog
@@ -46,6 +39,7 @@ from caracal_server.control.resealing import Reseal
 from caracal_server.control.settings import ControlSettings
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
+from caracal_server.coordinator.removal import RemoveApplication
 from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.ports.zones import ZoneRecord
@@ -116,12 +110,12 @@ class Foundations:
         )
         opener = _opener(ring, records)
         credentials = OpenedCredentials(opener)
-        zones, graphs = MemoryZones(), LiveGraphs(_limits(settings))
+        zones, graphs = MemoryZones(), LiveGraphs(graph_limits(settings))
         for record in records:
             credentials.install(record)
             await load_graph(graphs, stores.graph, record.id, now=clock.now())
             zones.install(record)
-        keys = _log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
+        keys = log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
         audited = AuditSettings(log_origin, sweep_interval=_sweep_interval(settings))
         audit = build_audit_service(stores.evidence, zones, keys, clock, audited)
         return cls(
@@ -141,11 +135,6 @@ class Foundations:
             audit=audit,
         )
 
-    def derived_key(self, purpose: str) -> Secret:
-        """A key for one purpose, derived from the pepper: what it keys outlives no pepper."""
-        key = self.pepper.reveal().encode()
-        return Secret(hmac.new(key, purpose.encode(), hashlib.sha256).hexdigest())
-
 
 @dataclass(frozen=True, slots=True)
 class Administration:
@@ -164,7 +153,7 @@ class Administration:
 
 def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
     settings = ControlSettings(
-        pepper=base.pepper, fingerprint_key=base.derived_key("caracal/fingerprint/1")
+        pepper=base.pepper, fingerprint_key=derived_key(base.pepper, FINGERPRINTS)
     )
     acts = ActLog(base.audit.sequencer, base.clock)
     operators = Operators(
@@ -199,7 +188,9 @@ def make_administration(
         secrets=secrets,
         credentials=CredentialCustody(settings, sealer),
         zone_keys=base.zone_keys,
-        on_application_removed=_Removal(base, coordinator),
+        on_application_removed=RemoveApplication(
+            base.clock, base.entropy, base.graphs, coordinator.commitment
+        ),
     )
     return Administration(
         settings=settings,
@@ -234,7 +225,7 @@ def make_coordinator_service(base: Foundations, operators: Operators, issuer: st
             evidence=base.audit.sequencer,
             keys=base.zone_keys,
             operators=OperatorAuthentication(operators),
-            digest_keys=(base.derived_key("caracal/idempotency/1"),),
+            digest_keys=(derived_key(base.pepper, RECEIPTS),),
         ),
     )
 
@@ -249,33 +240,6 @@ class _NewGraphs:
         self.graphs.begin(record.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Removal:
-    """An application that leaves a zone takes its authority with it."""
-
-    base: Foundations
-    coordinator: Coordinator
-
-    async def __call__(self, zone_id: ZoneId, application_id: ApplicationId) -> None:
-        graph = self.base.graphs.graph(zone_id)
-        if graph is None:
-            return
-        now = self.base.clock.now()
-        revocation = Revocation(AnchorKind.APPLICATION, application_id, now, "application_removed")
-        entry = Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.SESSION_END,
-            zone=zone_id,
-            at=self.base.clock.now_us(),
-            request=self.base.entropy.new_id(),
-            application=application_id,
-            target=application_id,
-            detail="the application was removed from the zone: every mandate of it is revoked",
-        )
-        change = GraphChange(revocations=(revocation,), epoch=graph.epoch)
-        await self.coordinator.commitment.take(zone_id, change, entry)
-
-
 def _opener(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> HpkeOpener:
     sealed = any(record.sealed_credentials for record in records)
     return ring.credential_opener(needed_by=_if(sealed, "upstream credentials"))
@@ -285,25 +249,9 @@ def _sweep_interval(settings: dict[str, Any]) -> timedelta:
     return timedelta(minutes=settings["SWEEP_MINUTES"])
 
 
-def _limits(settings: dict[str, Any]) -> GraphLimits:
-    return GraphLimits(
-        sessions_per_zone=settings["SESSIONS_PER_ZONE"],
-        sessions_per_application=settings["SESSIONS_PER_APPLICATION"],
-        children_per_session=settings["CHILDREN_PER_SESSION"],
-    )
-
-
 async def _seal(stores: Stores, ring: KeyRing) -> PrivateKeySeal:
     present = bool(await stores.keys.load_all())
     return ring.private_key_seal(needed_by=_if(present, "the zones' signing keys"))
-
-
-def _log_keys(ring: KeyRing, *, needed_by: str | None) -> LogKeys:
-    current = log_key(ring.evidence_key(needed_by=needed_by))
-    before = ring.evidence_succession().before()
-    if before is None:
-        return LogKeys(current)
-    return LogKeys(current, log_key(Ed25519PrivateKey.from_private_bytes(before)))
 
 
 def _if(present: bool, words: str) -> str | None:  # noqa: FBT001 (one fact and its words)

@@ -15,6 +15,8 @@ from caracal_server.cli.failures import CommandFailed, ExitCode
 
 COMMANDS = {
     "up": "up",
+    "serve": "serve",
+    "provision": "provision",
     "apply": "apply",
     "status": "status",
     "zone": "zones",

@@ -14,6 +14,7 @@ from caracal_server.web.peers.messages import (
     Fault,
     OperatorProof,
     ProveOperator,
+    ResealedKeys,
     decode,
     zone_for,
 )
@@ -50,6 +51,7 @@ class ControlPeerApi:
             Answer(Ask.PROVE_OPERATOR, self.prove_operator),
             Answer(Ask.LOAD_SIGNING_KEYS, self.load_keys),
             Answer(Ask.ADD_SIGNING_KEY, self.add_key),
+            Answer(Ask.REPLACE_SIGNING_KEYS, self.replace_keys),
         )
 
     async def prove_operator(self, _caller: Service, body: bytes) -> OperatorProof:
@@ -67,4 +69,8 @@ class ControlPeerApi:
 
     async def add_key(self, _caller: Service, body: bytes) -> Done:
         await self.keys.add(decode(body, StoredSigningKey))
+        return Done()
+
+    async def replace_keys(self, _caller: Service, body: bytes) -> Done:
+        await self.keys.replace_sealed(decode(body, ResealedKeys).sealed)
         return Done()

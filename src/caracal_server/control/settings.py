@@ -5,9 +5,9 @@ from typing import Final
 
 from caracal.authority.identifiers import ZoneId
 from caracal.tokens.secret import Secret
+from caracal_server.ports.evidence import SYSTEM_LOG as SYSTEM_LOG  # noqa: PLC0414 (handed on)
 
 LEAST_KEY_LENGTH: Final = 32
-SYSTEM_LOG: Final = ZoneId("system")
 
 
 @dataclass(frozen=True, slots=True)

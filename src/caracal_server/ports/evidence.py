@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
+
+SYSTEM_LOG: Final = ZoneId("system")
+"""The log of what belongs to no zone."""
 
 
 class Receipt(msgspec.Struct, frozen=True):

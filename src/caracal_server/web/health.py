@@ -38,7 +38,8 @@ class Readiness:
     """Ready when every named check is; a check that raises fails."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = dict(checks)
+        """Take the checks; what is added to the mapping later is asked as well."""
+        self._checks = checks
 
     def report(self) -> ReadinessReport:
         failing = tuple(

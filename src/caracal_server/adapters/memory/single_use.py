@@ -75,5 +75,24 @@ class SingleUseInMemory:
             self._turn_at = now + GENERATION
 
 
+class SingleUseSince:
+    """Single use that begins at an instant of the minting clock, which is asked for first."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since: SingleUseInMemory | None = None
+
+    def begin(self, at: datetime) -> None:
+        """Refuse what was minted before `at`; only the first one counts."""
+        if self._since is None:
+            self._since = SingleUseInMemory(started_at=at)
+
+    async def claim(self, mandate: Mandate, *, now: datetime) -> Claim:
+        if self._since is None:
+            raise Unavailable(Reason.PEER_UNAVAILABLE, "the STS has not been heard of yet")
+        return await self._since.claim(mandate, now=now)
+
+
 def _microseconds(instant: datetime) -> int:
     return int(instant.timestamp()) * 1_000_000 + instant.microsecond

@@ -1,5 +1,7 @@
 """Asking one peer: the request is proven to it, and its answer to us."""
 
+import asyncio
+import contextlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -16,7 +18,7 @@ from caracal_server.ports.upstream import (
     UpstreamRequest,
     UpstreamResponse,
 )
-from caracal_server.web.peers.messages import Fault, decode, encode
+from caracal_server.web.peers.messages import Done, Fault, decode, encode
 from caracal_server.web.peers.proofs import (
     ANSWER_HEADER,
     NONCE_BYTES,
@@ -26,9 +28,10 @@ from caracal_server.web.peers.proofs import (
     render_claim,
     request_mac,
 )
-from caracal_server.web.peers.services import PERMISSIONS, Ask, Service
+from caracal_server.web.peers.services import ALIVE, PERMISSIONS, Ask, Service
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+WATCH_SECONDS: Final = 2.0
 _OK: Final = 200
 
 Shape = TypeVar("Shape")
@@ -60,12 +63,22 @@ class PeerChannel:
         """
         if PERMISSIONS[ask].of is not self.peer:
             raise ValueError(f"{ask} is not for {self.peer} to answer")
+        return await self._ask(ask.path, message, shape)
+
+    async def watch(self) -> None:
+        """Ask every other second whether the peer is there, until cancelled; for readiness."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self._ask(ALIVE, Done(), Done)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _ask(self, path: str, message: object, shape: type[Shape]) -> Shape:
         body = encode(message)
         at_us = self.clock.now_us()
         nonce = self.entropy.token_bytes(NONCE_BYTES).hex().encode()
-        mac = request_mac(self.key, self.me, self.peer, ask.path, at_us, nonce, body)
+        mac = request_mac(self.key, self.me, self.peer, path, at_us, nonce, body)
         claim = render_claim(Claim(self.me, at_us, nonce, mac))
-        status, answer = await self._exchange(ask, claim, mac, body)
+        status, answer = await self._exchange(path, claim, mac, body)
         if status != _OK:
             raise self._refusal(status, answer)
         try:
@@ -75,11 +88,13 @@ class PeerChannel:
         self.failing = None
         return found
 
-    async def _exchange(self, ask: Ask, claim: bytes, mac: bytes, body: bytes) -> tuple[int, bytes]:
+    async def _exchange(
+        self, path: str, claim: bytes, mac: bytes, body: bytes
+    ) -> tuple[int, bytes]:
         request = UpstreamRequest(
             method="POST",
             url=self.url,
-            target=ask.path.encode(),
+            target=path.encode(),
             headers=((b"content-type", b"application/json"), (REQUEST_HEADER, claim)),
             body=_Once(body),
             content_length=len(body),

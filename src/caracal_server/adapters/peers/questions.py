@@ -1,6 +1,7 @@
 """Single questions to peers, as the ports that services know."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -23,6 +24,7 @@ from caracal_server.web.peers.messages import (
     OperatorProof,
     ProveOperator,
     RemoveApplication,
+    ResealedKeys,
     ZoneCounts,
     ZoneNamed,
 )
@@ -68,6 +70,9 @@ class RemoteKeyStore:
 
     async def add(self, key: StoredSigningKey) -> None:
         await self.control.ask(Ask.ADD_SIGNING_KEY, key, Done)
+
+    async def replace_sealed(self, sealed: Mapping[str, bytes]) -> None:
+        await self.control.ask(Ask.REPLACE_SIGNING_KEYS, ResealedKeys(dict(sealed)), Done)
 
 
 @dataclass(frozen=True, slots=True)

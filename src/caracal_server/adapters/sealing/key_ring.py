@@ -28,6 +28,7 @@ SIGNING_SEAL_KIND = "sts-seal"
 OPENING_KIND = "gateway-opening"
 SEALING_KIND = "control-sealing"
 EVIDENCE_KIND = "evidence-signing"
+PEPPER_KIND = "client-secret-pepper"
 
 
 class KeyRing:
@@ -84,7 +85,7 @@ class KeyRing:
 
     def client_secret_pepper(self, *, needed_by: str | None) -> Secret:
         """For the STS and Control: the key of the hashes of generated client secrets."""
-        key = self._load(PEPPER, "client-secret-pepper", needed_by)
+        key = self._load(PEPPER, PEPPER_KIND, needed_by)
         return Secret(base64.b64encode(key).decode())
 
     def evidence_key(self, *, needed_by: str | None) -> Ed25519PrivateKey:

@@ -115,6 +115,12 @@ class SqlEvidenceStore:
 
         await self._database.transact(work)
 
+    async def logs(self) -> tuple[ZoneId, ...]:
+        """The zones that have entries."""
+        statement = select(evidence_log.c.zone_id).order_by(evidence_log.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(ZoneId(row.zone_id) for row in rows)
+
     async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None:
         table = evidence_checkpoint
         statement = (

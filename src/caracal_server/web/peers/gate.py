@@ -10,7 +10,7 @@ import structlog
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.ports.clock import Clock
 from caracal_server.web.asgi import JSON_HEADERS, Header, Receive, Reply, Scope, Send, send_reply
-from caracal_server.web.peers.messages import Fault, encode
+from caracal_server.web.peers.messages import Done, Fault, encode
 from caracal_server.web.peers.proofs import (
     ANSWER_HEADER,
     REQUEST_HEADER,
@@ -20,7 +20,7 @@ from caracal_server.web.peers.proofs import (
     read_claim,
     request_mac,
 )
-from caracal_server.web.peers.services import PERMISSIONS, Ask, Service
+from caracal_server.web.peers.services import ALIVE, PERMISSIONS, Ask, Service
 from caracal_server.web.problems import RequestRefused, problem_of
 from caracal_server.web.requests import read_body
 
@@ -93,6 +93,8 @@ class PeerGate:
     async def _answer(
         self, caller: Service, method: str, path: str, body: bytes
     ) -> tuple[int, bytes]:
+        if path == ALIVE:
+            return 200, encode(Done())
         answer = self._answers.get(path)
         if answer is None or method != "POST":
             return 404, _ABSENT.body

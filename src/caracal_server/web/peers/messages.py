@@ -103,6 +103,12 @@ class OperatorProof(msgspec.Struct, frozen=True):
     refused: Fault | None = None
 
 
+class ResealedKeys(msgspec.Struct, frozen=True):
+    """Signing keys sealed anew, by key id."""
+
+    sealed: dict[str, bytes]
+
+
 class RemoveApplication(msgspec.Struct, frozen=True):
     zone_id: ZoneId
     application_id: ApplicationId
@@ -164,6 +170,7 @@ def decode(data: bytes | msgspec.Raw, shape: type[Shape]) -> Shape:
 
 PUBLIC_FIELDS: Final = frozenset(
     {"id", "name", "revision", "created_at", "applications", "providers", "resources", "policy"}
+    | {"subject_issuers"}
 )
 """Fields of a zone's record that every follower gets."""
 SECRET_FIELDS: Final = {

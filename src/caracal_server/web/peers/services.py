@@ -12,6 +12,10 @@ class Service(StrEnum):
     CONTROL = "control"
 
 
+ALIVE: Final = "/peer/1/alive"
+"""Every peer listener answers this to every proven peer."""
+
+
 class Permission(NamedTuple):
     """Who answers a question, and who may ask it."""
 
@@ -30,6 +34,7 @@ class Ask(StrEnum):
     PROVE_OPERATOR = "operators/prove"
     LOAD_SIGNING_KEYS = "signing-keys/load"
     ADD_SIGNING_KEY = "signing-keys/add"
+    REPLACE_SIGNING_KEYS = "signing-keys/replace"
     FOLLOW_KEY_SETS = "key-sets/follow"
     ENSURE_ZONE_KEY = "zone-keys/ensure"
     ROTATE_ZONE_KEY = "zone-keys/rotate"
@@ -55,6 +60,7 @@ PERMISSIONS: Final = {
     Ask.PROVE_OPERATOR: _may(Service.CONTROL, Service.COORDINATOR, Service.AUDIT),
     Ask.LOAD_SIGNING_KEYS: _may(Service.CONTROL, Service.STS),
     Ask.ADD_SIGNING_KEY: _may(Service.CONTROL, Service.STS),
+    Ask.REPLACE_SIGNING_KEYS: _may(Service.CONTROL, Service.STS),
     Ask.FOLLOW_KEY_SETS: _may(Service.STS, Service.GATEWAY, Service.COORDINATOR),
     Ask.ENSURE_ZONE_KEY: _may(Service.STS, Service.CONTROL),
     Ask.ROTATE_ZONE_KEY: _may(Service.STS, Service.CONTROL),

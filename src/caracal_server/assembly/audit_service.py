@@ -1,0 +1,56 @@
+"""Audit as a process of its own: the only writer of the evidence, over a database that is its alone."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from caracal_server.adapters.peers.questions import RemoteOperators
+from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sql.database import open_database
+from caracal_server.adapters.sql.evidence import SqlEvidenceStore
+from caracal_server.adapters.sql.migrations import migrate
+from caracal_server.assembly.log_keys import log_keys
+from caracal_server.assembly.service_process import Built, Ground
+from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
+from caracal_server.audit.service import build_audit_service
+from caracal_server.audit.settings import AuditSettings
+from caracal_server.web.peers.services import Service
+from caracal_server.web.problems import render_problem_details
+from caracal_server.web.routes import Edge
+
+
+async def build(ground: Ground, stack: AsyncExitStack) -> Built:
+    """Put Audit together over its database, and take up its logs.
+
+    Raises:
+        KeyFileError: the key that signs for the logs is missing.
+        DatabaseInUse, Unavailable: the database can not be had.
+    """
+    ring = KeyRing(ground.directory.keys, ground.entropy)
+    keys = log_keys(ring, needed_by="the evidence logs")
+    database = await open_database(ground.database)
+    stack.push_async_callback(database.close)
+    await migrate(database)
+    store = SqlEvidenceStore(database)
+    logs = StoredLogs(await store.logs())
+    minutes = ground.settings["SWEEP_MINUTES"]
+    origin = ground.settings["LOG_ORIGIN"] or ground.directory.log_origin(ground.entropy)
+    audit = build_audit_service(
+        store,
+        logs,
+        keys,
+        ground.clock,
+        AuditSettings(origin, sweep_interval=timedelta(minutes=minutes)),
+    )
+    await audit.start()
+    stack.push_async_callback(audit.close)
+    control = ground.peering.channel(Service.CONTROL)
+    watching = asyncio.create_task(control.watch())
+    stack.callback(watching.cancel)
+    ground.checks |= audit.checks() | {"peer_control": control.check}
+    routes = audit.routes(RemoteOperators(control))
+    return Built(
+        app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
+        evidence=local_log(audit.sequencer, logs),
+        answers=AuditPeerApi(audit.sequencer, store, logs).answers(),
+    )

@@ -1,0 +1,142 @@
+"""Control as a process of its own: configuration and operators, over a database that is its alone."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from caracal_server.adapters.argon2_secrets import Argon2Secrets
+from caracal_server.adapters.memory.zone_directory import MemoryZones
+from caracal_server.adapters.peers.questions import RemoteCounts, RemoteRemoval, RemoteZoneKeys
+from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sql.database import open_database
+from caracal_server.adapters.sql.keys import SqlKeyStore
+from caracal_server.adapters.sql.migrations import migrate
+from caracal_server.adapters.sql.operators import SqlOperatorStore
+from caracal_server.adapters.sql.zones import SqlZoneStore
+from caracal_server.assembly.derived_keys import FINGERPRINTS, derived_key
+from caracal_server.assembly.service_process import Built, Ground
+from caracal_server.assembly.start_entry import RELEASE
+from caracal_server.control.acts import ActLog
+from caracal_server.control.apply import ApplyZone
+from caracal_server.control.authentication import OperatorAuthentication
+from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
+from caracal_server.control.gate import Gate
+from caracal_server.control.http import ZoneApi
+from caracal_server.control.keys import RotateKey
+from caracal_server.control.operators import Operators
+from caracal_server.control.operators_http import OperatorApi
+from caracal_server.control.peer_api import ControlPeerApi, PublishedZones
+from caracal_server.control.publication import Publication
+from caracal_server.control.renewal import RenewSecret
+from caracal_server.control.settings import ControlSettings
+from caracal_server.web.peers.services import Service
+from caracal_server.web.problems import render_problem_details
+from caracal_server.web.routes import Edge, Route
+
+
+async def build(ground: Ground, stack: AsyncExitStack) -> Built:
+    """Put Control together over its database and its peers.
+
+    Raises:
+        KeyFileError: one of its keys is missing.
+        DatabaseInUse, Unavailable: the database can not be had.
+    """
+    ring, peering = KeyRing(ground.directory.keys, ground.entropy), ground.peering
+    pepper = ring.client_secret_pepper(needed_by="client secrets")
+    settings = ControlSettings(pepper=pepper, fingerprint_key=derived_key(pepper, FINGERPRINTS))
+    database = await open_database(ground.database)
+    stack.push_async_callback(database.close)
+    await migrate(database)
+    store = SqlZoneStore(database)
+    zones = MemoryZones()
+    published = PublishedZones(ground.clock, peering.instance, peering.configuration_bound)
+    for record in await store.load_all():
+    evidence = peering.evidence()
+    evidence.start()
+    stack.push_async_callback(evidence.close)
+    acts = ActLog(evidence, ground.clock)
+    operators = Operators(
+        store=SqlOperatorStore(database),
+        clock=ground.clock,
+        entropy=ground.entropy,
+        acts=acts,
+        settings=settings,
+    )
+    await operators.load()
+    publication = Publication(store, zones, (published, zones), published.feed.spread)
+    offices = _Offices(ground, settings, store, acts, operators, publication)
+    counts = RemoteCounts(peering.channel(Service.COORDINATOR))
+    sts = peering.channel(Service.STS)
+    _meanwhile(stack, counts.run())
+    _meanwhile(stack, sts.watch())
+    ground.checks |= {
+        "peer_audit": evidence.check,
+        "peer_coordinator": counts.coordinator.check,
+        "peer_sts": sts.check,
+    }
+    argon2 = Argon2Secrets(ground.clock, ground.entropy)
+    stack.callback(argon2.close)
+    secrets = ApplicationSecrets(settings, ground.entropy, argon2)
+    custody = CredentialCustody(settings, ring.credential_sealer())
+    routes = offices.routes(secrets, custody, RemoteZoneKeys(sts), counts)
+
+    async def begin() -> None:
+        await operators.ensure_first(ground.directory.operator_token)
+
+    return Built(
+        app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
+        evidence=evidence,
+        answers=ControlPeerApi(published, operators, SqlKeyStore(database)).answers(),
+        begin=begin,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Offices:
+    """What Control's use cases share."""
+
+    ground: Ground
+    settings: ControlSettings
+    store: SqlZoneStore
+    acts: ActLog
+    operators: Operators
+    publication: Publication
+
+    def routes(
+        self,
+        secrets: ApplicationSecrets,
+        custody: CredentialCustody,
+        zone_keys: RemoteZoneKeys,
+        counts: RemoteCounts,
+    ) -> tuple[Route, ...]:
+        clock, acts, publication = self.ground.clock, self.acts, self.publication
+        gate = Gate(self.settings, OperatorAuthentication(self.operators), self.store, acts)
+        apply = ApplyZone(
+            clock=clock,
+            entropy=self.ground.entropy,
+            publication=publication,
+            acts=acts,
+            secrets=secrets,
+            credentials=custody,
+            zone_keys=zone_keys,
+            on_application_removed=RemoteRemoval(counts.coordinator),
+        )
+        zones = ZoneApi(
+            gate=gate,
+            apply=apply,
+            rotate=RotateKey(acts, zone_keys, publication),
+            renew=RenewSecret(clock, publication, acts, secrets),
+            operators=self.operators,
+            readiness=self.ground.readiness,
+            counts=counts,
+            version=RELEASE,
+        )
+        return (*zones.routes(), *OperatorApi(gate, self.operators).routes())
+
+
+def _meanwhile(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Do something until the process drains."""
+    task = asyncio.create_task(work)
+    stack.callback(task.cancel)

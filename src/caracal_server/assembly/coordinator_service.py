@@ -1,0 +1,93 @@
+"""The Coordinator as a process of its own: sessions and delegations, over a database that is its alone."""
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+
+from caracal.tokens.secret import Secret
+from caracal_server.adapters.peers.key_sets import KeySetReplica
+from caracal_server.adapters.peers.questions import RemoteOperators
+from caracal_server.adapters.peers.zones import ZoneReplica
+from caracal_server.adapters.sealing.key_files import load_key
+from caracal_server.adapters.sql.database import open_database
+from caracal_server.adapters.sql.graph import SqlGraphStore
+from caracal_server.adapters.sql.migrations import migrate
+from caracal_server.assembly.graph_limits import graph_limits
+from caracal_server.assembly.provisioning import RECEIPTS, RECEIPTS_KIND
+from caracal_server.assembly.service_process import Built, Ground
+from caracal_server.coordinator.live_graphs import LiveGraphs
+from caracal_server.coordinator.loading import load_graph
+from caracal_server.coordinator.peer_api import CoordinatorPeerApi, graph_feed
+from caracal_server.coordinator.removal import RemoveApplication
+from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
+from caracal_server.coordinator.settings import CoordinatorSettings
+from caracal_server.ports.zones import ZoneRecord
+from caracal_server.web.peers.services import Service
+from caracal_server.web.problems import render_coordinator
+from caracal_server.web.routes import Edge
+
+
+async def build(ground: Ground, stack: AsyncExitStack) -> Built:
+    """Put the Coordinator together over its database and its peers.
+
+    Raises:
+        KeyFileError: its key is missing.
+        DatabaseInUse, Unavailable: the database can not be had.
+    """
+    digest_key = Secret(load_key(ground.directory.keys / RECEIPTS, RECEIPTS_KIND).hex())
+    database = await open_database(ground.database)
+    stack.push_async_callback(database.close)
+    await migrate(database)
+    store, peering = SqlGraphStore(database), ground.peering
+    graphs = LiveGraphs(graph_limits(ground.settings))
+    feed = graph_feed(graphs, ground.clock, peering.instance, peering.graph_bound)
+
+    async def load(record: ZoneRecord) -> None:
+        await load_graph(graphs, store, record.id, now=ground.clock.now())
+
+    zones, key_sets = ZoneReplica(before=load), KeySetReplica(ground.clock)
+    zones.follower = peering.follow_zones(zones.take)
+    key_sets.follower = peering.follow_key_sets(key_sets.take)
+    evidence = peering.evidence()
+    evidence.start()
+    stack.push_async_callback(evidence.close)
+    coordinator = make_coordinator(
+        CoordinatorSettings(ground.issuer),
+        CoordinatorPorts(
+            clock=ground.clock,
+            entropy=ground.entropy,
+            directory=zones,
+            graphs=graphs,
+            store=store,
+            evidence=evidence,
+            keys=key_sets,
+            operators=RemoteOperators(peering.channel(Service.CONTROL)),
+            digest_keys=(digest_key,),
+            spread=feed.spread,
+        ),
+    )
+    stack.push_async_callback(coordinator.close)
+    _sweep(stack, coordinator)
+    ground.checks |= {
+        "peer_audit": evidence.check,
+        "peer_control": zones.follower.check,
+        "peer_sts": key_sets.follower.check,
+        "changes_stored": coordinator.commitment.check,
+    }
+    remove = RemoveApplication(ground.clock, ground.entropy, graphs, coordinator.commitment)
+    return Built(
+        app=Edge(coordinator.routes, refuse=render_coordinator, entropy=ground.entropy),
+        evidence=evidence,
+        answers=CoordinatorPeerApi(graphs, feed, remove).answers(),
+    )
+
+
+def _sweep(stack: AsyncExitStack, coordinator: Coordinator) -> None:
+    sweeping = asyncio.create_task(coordinator.sweeper.run())
+
+    async def end() -> None:
+        sweeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sweeping
+
+    stack.push_async_callback(end)

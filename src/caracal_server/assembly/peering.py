@@ -1,0 +1,206 @@
+"""What one service needs to speak with its peers, from its settings and its keys."""
+
+import ipaddress
+import ssl
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+from caracal.authority.outcomes import Reason
+from caracal.wire.upstream_url import UpstreamUrl
+from caracal_server.adapters.clock import SystemClock
+from caracal_server.adapters.entropy import SystemEntropy
+from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
+from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
+from caracal_server.adapters.peers.channel import PeerChannel
+from caracal_server.adapters.peers.evidence import RemoteEvidence
+from caracal_server.adapters.peers.follower import Follower, Take
+from caracal_server.adapters.peers.keys import FILE, PeerKeys
+from caracal_server.assembly.data_directory import DataDirectory
+from caracal_server.assembly.listeners import Certificate
+from caracal_server.assembly.settings import PREFIX, SettingInvalid
+from caracal_server.ports.upstream import UpstreamTimeouts
+from caracal_server.web.peers.gate import Answer, PeerGate
+from caracal_server.web.peers.services import Ask, Service, asked_by
+
+CONNECT_SECONDS: Final = 2
+ANSWER_SECONDS: Final = 15
+"""Audit gives a commit 10 seconds, and then says no itself."""
+FOLLOW_SECONDS: Final = 5
+"""More than an owner holds a follower's question, by far."""
+
+
+def peer_certificate(settings: dict[str, Any], host: str) -> Certificate | None:
+    """What the peer listener at `host` serves TLS with.
+
+    Raises:
+        SettingInvalid: one of the two files is missing, or there is no TLS where there must be.
+    """
+    chain, key = settings["PEER_TLS_CERTIFICATE_FILE"], settings["PEER_TLS_KEY_FILE"]
+    if (chain is None) != (key is None):
+        raise SettingInvalid(
+            f"{PREFIX}PEER_TLS_CERTIFICATE_FILE and {PREFIX}PEER_TLS_KEY_FILE go together"
+        )
+    if chain is not None:
+        return Certificate(chain, key)
+    if not _this_machine(host) and not settings["UNSAFE_PEER_NO_TLS"]:
+        raise SettingInvalid(
+            f"{PREFIX}PEER_TLS_CERTIFICATE_FILE must be set to listen for peers on {host}"
+        )
+    return None
+
+
+class Peering:
+    """The channels of one service to those that it asks, and how it follows them."""
+
+    def __init__(
+        self,
+        service: Service,
+        directory: DataDirectory,
+        settings: dict[str, Any],
+        clock: SystemClock,
+        entropy: SystemEntropy,
+    ) -> None:
+        """Read the keys and the addresses of the peers; nothing is asked yet.
+
+        Raises:
+            KeyFileError: a key is missing, or not the one that is listed.
+            SettingInvalid: the address of a peer can not be used.
+        """
+        self.service = service
+        self.instance = entropy.new_id()
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self.keys = PeerKeys.load(
+            service,
+            settings["PEER_KEY_FILE"] or directory.keys / FILE,
+            settings["PEERS_FILE"] or directory.root / "peers",
+        )
+        self._urls = {peer: _url(peer, settings) for peer in asked_by(service)}
+        guard = EgressGuard(PrivateEgress.parse(",".join(map(_place, self._urls.values()))))
+        tls = _tls(settings)
+        self._asking = PooledUpstreamClient(guard, timeouts=_timeouts(ANSWER_SECONDS), tls=tls)
+        self._following = PooledUpstreamClient(guard, timeouts=_timeouts(FOLLOW_SECONDS), tls=tls)
+        self._followers: list[Follower] = []
+
+    @property
+    def graph_bound(self) -> float:
+        seconds: float = self._settings["GRAPH_STALE_SECONDS"].total_seconds()
+        return seconds
+
+    @property
+    def configuration_bound(self) -> float:
+        seconds: float = self._settings["CONFIGURATION_STALE_SECONDS"].total_seconds()
+        return seconds
+
+    def channel(
+        self, peer: Service, reason: Reason = Reason.PEER_UNAVAILABLE, *, follows: bool = False
+    ) -> PeerChannel:
+        """A way to ask one peer; `reason` is what callers are told when it can not be reached."""
+        return PeerChannel(
+            me=self.service,
+            peer=peer,
+            key=self.keys.sending[peer],
+            url=self._urls[peer],
+            client=self._following if follows else self._asking,
+            clock=self._clock,
+            entropy=self._entropy,
+            reason=reason,
+        )
+
+    def evidence(self) -> RemoteEvidence:
+        return RemoteEvidence(self.channel(Service.AUDIT, Reason.EVIDENCE_UNAVAILABLE))
+
+    def follow_graph(self, take: Take, too_old: Callable[[], None]) -> Follower:
+        channel = self.channel(Service.COORDINATOR, Reason.REVOCATIONS_STALE, follows=True)
+        return self._follower(channel, Ask.FOLLOW_GRAPH, self.graph_bound, take, too_old)
+
+    def follow_zones(self, take: Take) -> Follower:
+        channel = self.channel(Service.CONTROL, follows=True)
+        return self._follower(channel, Ask.FOLLOW_ZONES, self.configuration_bound, take)
+
+    def follow_key_sets(self, take: Take) -> Follower:
+        channel = self.channel(Service.STS, follows=True)
+        return self._follower(channel, Ask.FOLLOW_KEY_SETS, self.configuration_bound, take)
+
+    def _follower(
+        self,
+        channel: PeerChannel,
+        ask: Ask,
+        bound: float,
+        take: Take,
+        too_old: Callable[[], None] = lambda: None,
+    ) -> Follower:
+        follower = Follower(
+            channel=channel,
+            ask=ask,
+            reader=self.instance,
+            bound=bound,
+            reason=channel.reason,
+            clock=self._clock,
+            take=take,
+            stale=too_old,
+        )
+        self._followers.append(follower)
+        return follower
+
+    def gate(self, answers: Iterable[Answer]) -> PeerGate:
+        return PeerGate(self.service, self.keys.receiving, self._clock, answers)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        for follower in self._followers:
+            follower.start()
+
+    async def leave(self) -> None:
+        """Stop to follow, and say so."""
+        for follower in self._followers:
+            await follower.close()
+
+    async def aclose(self) -> None:
+        await self._asking.aclose()
+        await self._following.aclose()
+
+
+def _url(peer: Service, settings: dict[str, Any]) -> UpstreamUrl:
+    name = f"PEER_{peer.value.upper()}"
+    try:
+        url = UpstreamUrl.parse(settings[name])
+    except ValueError as error:
+        raise SettingInvalid(f"{PREFIX}{name}: {error}") from None
+    if url.path != "/" or url.query:
+        raise SettingInvalid(f"{PREFIX}{name} must be a scheme, a host and a port")
+    if url.scheme == "http" and not (_this_machine(url.host) or settings["UNSAFE_PEER_NO_TLS"]):
+        raise SettingInvalid(f"{PREFIX}{name} must begin with https:// to reach another machine")
+    return url
+
+
+def _place(url: UpstreamUrl) -> str:
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port}"
+
+
+def _this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(settings: dict[str, Any]) -> ssl.SSLContext:
+    """What peers are verified with: the operator's certificates alone, where there are any."""
+    file = settings["PEER_TLS_CA_FILE"]
+    if file is None:
+        return verifying_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_verify_locations(cafile=file)
+    return context
+
+
+def _timeouts(seconds: int) -> UpstreamTimeouts:
+    whole = timedelta(seconds=seconds)
+    connect = timedelta(seconds=CONNECT_SECONDS)
+    return UpstreamTimeouts(connect=connect, first_byte=whole, idle=whole, total=whole)
