@@ -1,7 +1,10 @@
 """Sealed things open for whom they were sealed; key files are guarded and never replaced."""
 
+import contextlib
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -172,6 +175,27 @@ def test_a_key_file_that_others_may_use_is_refused(tmp_path, mode):
 
     with pytest.raises(KeyFileError, match="chmod 600"):
         load_key(path, "test")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand over a file of its own")
+@pytest.mark.parametrize(
+    ("mode", "usable"), [(0o440, True), (0o640, True), (0o660, False), (0o444, False)]
+)
+def test_roots_key_file_may_be_read_by_the_group_that_it_was_handed_to(mode, usable):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "key"
+        create_key(path, "test", b"k" * 32)
+        os.chown(path, 0, 65532)
+        path.chmod(mode)
+        Path(folder).chmod(0o755)
+        os.setegid(65532)
+        os.seteuid(65532)
+        try:
+            with contextlib.nullcontext() if usable else pytest.raises(KeyFileError, match="chmod"):
+                assert load_key(path, "test") == b"k" * 32
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ def _check_guarded(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in {os.geteuid(), 0}:
         raise KeyFileError(f"{path}: belongs to another user")
     mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o077:
+    # Kubernetes and systemd hand files over as root's, readable by the process's group.
+    handed_over = status.st_uid == 0 and os.geteuid() != 0
+    if mode & (0o037 if handed_over else 0o077):
         raise KeyFileError(f"{path}: mode {mode:04o} lets others use it; run chmod 600 {path}")
 
 
