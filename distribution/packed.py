@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from io import BytesIO
 
-GZIP_LEVEL = 6
+GZIP_LEVEL = 4
 
 
 class Kind(Enum):

@@ -29,7 +29,7 @@ SECOND = Circumstances(
 )
 
 
-def verify(checkout: Path, cache: Path) -> int:
+def verify(checkout: Path, cache: Path, only: Sequence[str] = ()) -> int:
     """Build both, compare, print each digest; return the exit code.
 
     Raises:
@@ -38,7 +38,9 @@ def verify(checkout: Path, cache: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="caracal-twice-") as folder:
         top = Path(folder)
         top.chmod(0o755)
-        first, second = (_build(checkout, top, one, cache) for one in (FIRST, SECOND))
+        first, second = (
+            _build(checkout, top / one.folder, one, cache, only) for one in (FIRST, SECOND)
+        )
         differing = list(compare(first, second))
         for file in sorted(first.iterdir()):
             print(f"{_digest(file)}  {file.name}")
@@ -61,13 +63,15 @@ def compare(first: Path, second: Path) -> Iterator[str]:
             yield f"{name} differs: {_digest(one)}, {_digest(two)}, first at {at}"
 
 
-def _build(checkout: Path, top: Path, under: Circumstances, cache: Path) -> Path:
-    clone = top / under.folder
+def _build(
+    checkout: Path, clone: Path, under: Circumstances, cache: Path, only: Sequence[str]
+) -> Path:
     clone.parent.mkdir(parents=True, exist_ok=True)
-    _run(["git", "clone", "--quiet", "--no-local", str(checkout), str(clone)], under, top)
-    into = top / f"{clone.name}-dist"
+    _run(["git", "clone", "--quiet", "--no-local", str(checkout), str(clone)], under, checkout)
+    into = clone.parent / f"{clone.name}-dist"
     command = [sys.executable, "-m", "distribution", "build", "--into", str(into)]
-    _run([*command, "--cache", str(cache)], under, clone)
+    command += ["--cache", str(cache), *(f"--only={kind}" for kind in only)]
+    _run(command, under, clone)
     return into
 
 

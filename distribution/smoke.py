@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from distribution.layers import OpenedImage
 
 ISOLATED = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
 TIMEOUT_SECONDS = 100
+READY = ("http://127.0.0.1:8080/ready", "http://127.0.0.1:8081/ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,28 @@ def why_not_here() -> str:
             return f"running an image without an engine needs {tool}"
     tried = subprocess.run([*ISOLATED, "true"], capture_output=True, text=True, check=False)
     return "" if tried.returncode == 0 else f"no name spaces: {tried.stderr.strip()}"
+
+
+def findings(image: OpenedImage) -> list[str]:
+    """Run the image of all services; answer what it can do and should not, or why it does not run."""
+    try:
+        seen = run(image, [*image.config["Cmd"], "--json"], READY)
+    except CannotBuild as fault:
+        return [str(fault)]
+    return [*seen.wrong, *_unexpected(seen)]
+
+
+def _unexpected(seen: Seen) -> Iterator[str]:
+    for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        if int(seen.status[field], 16):
+            yield f"it has capabilities: {field} {seen.status[field]}"
+    if seen.status["NoNewPrivs"] != "1" or "0" in seen.status["Uid"].split():
+        yield f"it may gain privileges, or is root: {seen.status}"
+    for address, status in seen.answers.items():
+        if status != HTTPStatus.OK:
+            yield f"{address} answers {status}"
+    if seen.exit_code != 0:
+        yield f"told to stop, it ends with {seen.exit_code}"
 
 
 def run(image: OpenedImage, command: Sequence[str], ask: Sequence[str]) -> Seen:

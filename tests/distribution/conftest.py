@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from assurance.checks import NotRunHere
+from assurance.checks.images import archive
+from distribution.layers import OpenedImage, open_archive
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def images() -> Path:
+    """The images of this tree, really built."""
+    try:
+        return archive(ROOT)
+    except NotRunHere as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def all_in_one(images: Path) -> OpenedImage:
+    return next(one for one in open_archive(images) if one.name == "caracal")
