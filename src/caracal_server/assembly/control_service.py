@@ -53,6 +53,8 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     zones = MemoryZones()
     published = PublishedZones(ground.clock, peering.instance, peering.configuration_bound)
     for record in await store.load_all():
+        published.install(record)
+        zones.install(record)
     evidence = peering.evidence()
     evidence.start()
     stack.push_async_callback(evidence.close)
