@@ -23,8 +23,17 @@ def empty_url(request, tmp_path, entropy):
     return request.getfixturevalue("postgres").create_database(f"empty-{entropy.new_id()}")
 
 
+def migrated(_object, name, kind, _reflected, _compared):
+    # Who owns a database is settled before anything is migrated in it.
+    return not (kind == "table" and name == "caracal_owner")
+
+
 def differences(connection):
-    options = {"compare_type": True, "compare_server_default": True}
+    options = {
+        "compare_type": True,
+        "compare_server_default": True,
+        "include_object": migrated,
+    }
     return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
 

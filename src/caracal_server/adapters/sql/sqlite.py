@@ -2,6 +2,9 @@
 
 A commit costs a sync of the disk whatever is in it. So all works that wait when the writer comes round
 share one transaction, each within a savepoint of its own, and one wake-up of the event loop.
+
+A sync takes twice as long when the file became longer, for the file system then syncs its own journal
+too. So the write-ahead log gets its full length at the start and is written over from then on.
 """
 
 import asyncio
@@ -25,8 +28,9 @@ T = TypeVar("T")
 
 READERS = 2
 BUSY_TIMEOUT_MS = 2_000
-CHECKPOINT_PAGES = 8_000
-"""Pages of 4 KiB in the write-ahead log before a commit also moves them into the file."""
+PAGE_BYTES = 4_096
+CHECKPOINT_PAGES = 2_000
+"""Pages in the write-ahead log before a commit also moves them into the file."""
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -48,6 +52,8 @@ class SqliteDatabase:
         self._inode = path.stat().st_ino
         self._engine = _engine(path)
         self._writer = GroupCommit(self._connect, self._require_file)
+        # Only now: the log goes away with the last connection.
+        _lengthen_log(path)
         self._readers = ThreadPoolExecutor(READERS, "caracal-sqlite-reader")
         self._local = threading.local()
         self._reading: list[Connection] = []
@@ -161,6 +167,25 @@ def _engine(path: Path) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
     engine.connect().close()
     return engine
+
+
+def _lengthen_log(path: Path) -> None:
+    """Give the write-ahead log the length it would grow to; where there is no room, it stays short."""
+    raw = sqlite3.connect(path, isolation_level=None)
+    try:
+        # Pages that do not fit into a small cache go to the log before it is known that nothing is kept.
+        raw.execute("PRAGMA cache_size = 10")
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("CREATE TABLE caracal_room (bytes BLOB)")
+        raw.execute(
+            "INSERT INTO caracal_room VALUES (zeroblob(?))", (CHECKPOINT_PAGES * PAGE_BYTES,)
+        )
+    except sqlite3.Error:
+        pass
+    finally:
+        with contextlib.suppress(sqlite3.Error):
+            raw.rollback()
+        raw.close()
 
 
 def _discard(connection: Connection) -> None:
