@@ -117,6 +117,18 @@ class Workflow(msgspec.Struct, frozen=True, dict=True):
         for entry in self.on.get("schedule") or ():
             yield entry["cron"]
 
+    def using(self, action: str) -> Iterator[tuple[str, Step]]:
+        """The steps that use an action, each with its job's name."""
+        for name, job in self.jobs.items():
+            for step in job.steps:
+                if step.action == action:
+                    yield name, step
+
+    def before(self, job: str) -> frozenset[str]:
+        """Every job that must have succeeded before this one starts."""
+        direct = self.jobs[job].waits_for if job in self.jobs else ()
+        return frozenset(direct).union(*(self.before(one) for one in direct))
+
     def raw(self, job: str) -> str:
         """A job as it is written, to look for what no field shows."""
         found = re.search(rf"^  {re.escape(job)}:\n(?:(?:    .*|\s*)\n)*", self.text, re.MULTILINE)

@@ -34,7 +34,7 @@ def landed(repository: Path, since: int) -> Range:
     the first commit is the one to compare with.
     """
     head = _git(repository, "rev-parse", "HEAD")
-    earlier = _git(repository, "rev-list", "-1", "--first-parent", f"--before={since}", "HEAD")
+    earlier = _git(repository, "rev-list", "-1", "--first-parent", f"--min-age={since}", "HEAD")
     return Range(
         earlier or _git(repository, "rev-list", "--max-parents=0", "HEAD").splitlines()[-1], head
     )

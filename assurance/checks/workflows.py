@@ -196,7 +196,7 @@ def publishing_jobs_have_an_environment(root: Path) -> Sequence[str]:
 
 
 def everything_is_pinned(root: Path) -> Sequence[str]:
-    """Every action is pinned to the commit of one list, each image to a digest, each runner to a version."""
+    """Each action is pinned to the commit of one list, each image to a digest, each runner to a version."""
     try:
         listed = actions(root)
         found = workflows(root)
