@@ -163,7 +163,9 @@ class Apart:
         return [self[one].stop() for one in reversed(SERVICES) if self[one].runs]
 
     def logs(self) -> str:
-        return "\n".join(f"--- {one.service}\n{one.log.read_text()}" for one in self.services.values())
+        """What each wrote to its log."""
+        logs = [one.log for one in self.services.values() if one.log.exists()]
+        return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in logs)
 
 
 def provision(root: Path, *arguments: str) -> None:
@@ -221,7 +223,9 @@ def service_of(path: str) -> str:
         return "sts"
     if parts[0] == "zones":
         return "coordinator"
-    if parts[:2] == ["v1", "evidence"] or (parts[:2] == ["v1", "zones"] and parts[3:4] == ["evidence"]):
+    if parts[:2] == ["v1", "evidence"] or (
+        parts[:2] == ["v1", "zones"] and parts[3:4] == ["evidence"]
+    ):
         return "audit"
     return "control"
 

@@ -70,7 +70,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     publication = Publication(store, zones, (published, zones), published.feed.spread)
     offices = _Offices(ground, settings, store, acts, operators, publication)
     counts = RemoteCounts(peering.channel(Service.COORDINATOR))
-    sts = peering.channel(Service.STS)
+    sts = peering.changing_channel(Service.STS)
     _meanwhile(stack, counts.run())
     _meanwhile(stack, sts.watch())
     ground.checks |= {
@@ -123,7 +123,9 @@ class _Offices:
             secrets=secrets,
             credentials=custody,
             zone_keys=zone_keys,
-            on_application_removed=RemoteRemoval(counts.coordinator),
+            on_application_removed=RemoteRemoval(
+                self.ground.peering.changing_channel(Service.COORDINATOR)
+            ),
         )
         zones = ZoneApi(
             gate=gate,

@@ -4,6 +4,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from math import ceil
 from typing import Any, Final
 
 from caracal.authority.outcomes import Reason
@@ -82,6 +83,9 @@ class Peering:
         tls = _tls(settings)
         self._asking = PooledUpstreamClient(guard, timeouts=_timeouts(ANSWER_SECONDS), tls=tls)
         self._following = PooledUpstreamClient(guard, timeouts=_timeouts(FOLLOW_SECONDS), tls=tls)
+        longest = max(self.graph_bound, self.configuration_bound)
+        patient = _timeouts(ANSWER_SECONDS + ceil(longest))
+        self._changing = PooledUpstreamClient(guard, timeouts=patient, tls=tls)
         self._followers: list[Follower] = []
 
     @property
@@ -98,12 +102,19 @@ class Peering:
         self, peer: Service, reason: Reason = Reason.PEER_UNAVAILABLE, *, follows: bool = False
     ) -> PeerChannel:
         """A way to ask one peer; `reason` is what callers are told when it can not be reached."""
+        return self._channel(peer, reason, self._following if follows else self._asking)
+
+    def changing_channel(self, peer: Service) -> PeerChannel:
+        """The same for changes, which a peer answers once all its followers have them."""
+        return self._channel(peer, Reason.PEER_UNAVAILABLE, self._changing)
+
+    def _channel(self, peer: Service, reason: Reason, client: PooledUpstreamClient) -> PeerChannel:
         return PeerChannel(
             me=self.service,
             peer=peer,
             key=self.keys.sending[peer],
             url=self._urls[peer],
-            client=self._following if follows else self._asking,
+            client=client,
             clock=self._clock,
             entropy=self._entropy,
             reason=reason,
@@ -161,6 +172,7 @@ class Peering:
     async def aclose(self) -> None:
         await self._asking.aclose()
         await self._following.aclose()
+        await self._changing.aclose()
 
 
 def _url(peer: Service, settings: dict[str, Any]) -> UpstreamUrl:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
+from msgspec import UNSET
 
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.peers.channel import PeerChannel
@@ -108,7 +109,7 @@ class Follower:
     async def _step(self) -> None:
         asked_at = self.clock.monotonic()
         page = await self._page()
-        whole = page.whole is not None
+        whole = page.whole is not UNSET
         if not whole and (
             page.instance != self._instance or page.number != self._number + len(page.changes)
         ):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec import UNSET
+
 from caracal.authority.graph import GraphLimits, ZoneGraph
 from caracal.authority.identifiers import SessionId, ZoneId
 from caracal.authority.mandates import Mandate
@@ -36,7 +38,7 @@ class GraphReplica:
 
     async def take(self, page: Page) -> None:
         """Put a page into effect, and wake who waits for revocations."""
-        if page.whole is not None:
+        if page.whole is not UNSET:
             changes = decode(page.whole, tuple[ZoneChange, ...])
             self._graphs = {}
         else:
@@ -49,7 +51,7 @@ class GraphReplica:
             graph.apply(one.change)
             if one.change.revocations:
                 woken.add(one.zone_id)
-        self._wake(self._listeners if page.whole is not None else woken)
+        self._wake(self._listeners if page.whole is not UNSET else woken)
         self._tidy()
 
     def too_old(self) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec import UNSET
+
 from caracal.authority.identifiers import ZoneId
 from caracal.tokens.keys import KeySet, parse_jwks
 from caracal_server.adapters.peers.follower import Follower
@@ -25,7 +27,7 @@ class KeySetReplica:
 
     async def take(self, page: Page) -> None:
         """Put a page into effect."""
-        if page.whole is not None:
+        if page.whole is not UNSET:
             published = decode(page.whole, tuple[PublishedKeys, ...])
             self._sets = {key: one for key, one in self._sets.items() if key in _named(published)}
         else:

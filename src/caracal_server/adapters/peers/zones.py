@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from msgspec import UNSET
+
 from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.zones import Zone
 from caracal_server.adapters.memory.zone_directory import MemoryZones
@@ -32,7 +34,7 @@ class ZoneReplica:
 
     async def take(self, page: Page) -> None:
         """Put a page into effect."""
-        if page.whole is not None:
+        if page.whole is not UNSET:
             records = decode(page.whole, tuple[ZoneRecord, ...])
         else:
             records = tuple(decode(part, ZoneRecord) for part in page.changes)

@@ -128,7 +128,9 @@ class Feed(Generic[T]):
         return [self._changes[place] for place in range(-behind, 0)]
 
     def _page(
-        self, whole: msgspec.Raw | None = None, changes: tuple[msgspec.Raw, ...] = ()
+        self,
+        whole: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET,
+        changes: tuple[msgspec.Raw, ...] = (),
     ) -> Page:
         return Page(self.instance, self.number, self.clock.now_us(), whole, changes)
 

@@ -55,7 +55,7 @@ class Page(msgspec.Struct, frozen=True):
     instance: str
     number: int
     at_us: int
-    whole: msgspec.Raw | None = None
+    whole: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     changes: tuple[msgspec.Raw, ...] = ()
 
 
