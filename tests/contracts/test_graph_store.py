@@ -19,6 +19,7 @@ from caracal.authority.resources import ResourceUri
 from caracal.authority.revocation import RETENTION, AnchorKind, Revocation
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.sessions import Lifecycle, Session, Status
+from caracal.authority.subjects import User
 from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.adapters.sql.graph_rows import label_marks, labels_text
 from caracal_server.ports.graph import DelegationQuery, IdempotencyReceipt, SessionQuery
@@ -98,7 +99,11 @@ async def test_sessions_come_back_as_they_were_saved(store, zone_id):
     sessions = (
         session_of(zone_id, 0),
         session_of(zone_id, 1, **SERVICE, status=Status.SUSPENDED),
-        replace(child, path=(SessionId(f"{zone_id}-000"), child.id)),
+        replace(
+            child,
+            path=(SessionId(f"{zone_id}-000"), child.id),
+            user=User("https://id.example", "auth0|名前 "),
+        ),
     )
     await store.save(zone_id, GraphChange(sessions=sessions))
 

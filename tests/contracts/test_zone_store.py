@@ -16,6 +16,7 @@ from caracal.authority.resources import (
     parse_operation,
 )
 from caracal.authority.scopes import Scope, ScopeSet
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, CredentialKind, Provider
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.ports.zones import PolicyVersion, ZoneRecord
@@ -36,7 +37,12 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
         created_at=AT,
         applications=(
             Application(ApplicationId(f"{zone_id}-b"), "beta", expires_at=AT),
-            Application(ApplicationId(f"{zone_id}-a"), "alpha", enabled=False),
+            Application(
+                ApplicationId(f"{zone_id}-a"),
+                "alpha",
+                enabled=False,
+                traits=("control:invoke", "x"),
+            ),
         ),
         providers=(
             Provider(
@@ -71,6 +77,10 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
         secret_hashes={ApplicationId(f"{zone_id}-a"): "hmac-sha256$x"},
         sealed_credentials={ProviderId(f"{zone_id}-p"): b"\x01\x00\xff"},
         credential_fingerprints={ProviderId(f"{zone_id}-p"): "fingerprint"},
+        subject_issuers=(
+            SubjectIssuer("https://b.example", "https://b.example/keys", "app"),
+            SubjectIssuer("https://a.example", "https://a.example/keys?", "https://app.example"),
+        ),
     )
     return replace(record, **changes)
 
@@ -98,6 +108,7 @@ async def test_a_zone_is_replaced_whole(store, zone_id):
         secret_hashes={},
         sealed_credentials={},
         credential_fingerprints={},
+        subject_issuers=(),
     )
     await store.save(bare, expected_revision=1)
 

@@ -47,8 +47,19 @@ def _application(name):
         optional={
             "secret": SECRETS,
             "enabled": st.booleans(),
+            "traits": st.lists(st.sampled_from(["a", "b", "control:invoke"]), unique=True),
             "expires_at": st.sampled_from(["2031-01-01T00:00:00Z", "2032-01-01T00:00:00+01:00"]),
         },
+    )
+
+
+def _issuer(name):
+    return st.fixed_dictionaries(
+        {
+            "issuer": st.just(f"https://{name}.example"),
+            "jwks_url": st.sampled_from(["https://a.example/keys", "https://b.example/keys"]),
+            "audience": st.sampled_from(["app", "https://app.example/"]),
+        }
     )
 
 
@@ -71,6 +82,7 @@ def documents(draw):
         "zone": "shop",
         "applications": [draw(_application(name)) for name in draw(st.sets(NAMES))],
         "providers": providers,
+        "subject_issuers": [draw(_issuer(name)) for name in draw(st.sets(NAMES))],
         "resources": draw(st.permutations(resources)),
     } | draw(st.sampled_from([{}, {"policy": "permit (principal, action, resource);"}]))
 

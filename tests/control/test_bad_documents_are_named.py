@@ -22,6 +22,11 @@ def _faults(data):
     return [str(fault) for fault in caught.value.faults]
 
 
+def _issuers(*issuers):
+    more = {"jwks_url": "https://id.example/keys", "audience": "app"}
+    return document(subject_issuers=[{"issuer": issuer} | more for issuer in issuers])
+
+
 BAD = [
     ([], "the document: must be a mapping with the fields zone, applications"),
     ({}, "zone: is missing"),
@@ -54,6 +59,33 @@ BAD = [
     ),
     (document(applications=[{"name": "a", "secret": {"env": "A"}}]), "secret: must be text"),
     (document(applications=[{"name": f"a{n}"} for n in range(1001)]), "has 1001 entries; at most"),
+    (
+        document(applications=[{"name": "a", "traits": ["x", "x"]}]),
+        "applications[0].traits: one is stated twice",
+    ),
+    (
+        document(applications=[{"name": "a", "traits": ["control:scope:control:x"]}]),
+        "applications[0].traits: control:scope:control:x means nothing without control:invoke",
+    ),
+    (
+        document(applications=[{"name": "a", "traits": ["1st"]}]),
+        "applications[0].traits[0]: '1st' is not a trait",
+    ),
+    (
+        document(applications=[{"name": "a", "traits": [f"t{n}" for n in range(65)]}]),
+        "traits: has 65 entries; at most 64",
+    ),
+    (_issuers("http://id.example"), "subject_issuers[0].issuer: 'http://id.example' is not an h"),
+    (_issuers("https://0x7f.1"), "subject_issuers[0].issuer: 'https://0x7f.1': "),
+    (_issuers("https://id.example/../x"), "subject_issuers[0].issuer: 'https://id.example/../x': "),
+    (
+        _issuers("https://id.example", "https://id.example"),
+        "subject_issuers[1].issuer: 'https://id.example' is taken by subject_issuers[0]",
+    ),
+    (
+        _issuers(*(f"https://{n}.example" for n in range(21))),
+        "subject_issuers: has 21 entries; at most 20",
+    ),
     (_provider(kind="bearer"), "providers[0].kind: 'bearer' is not known; did you mean 'bearer_to"),
     (_provider(kind=None), "providers[0].kind: must be one of none, bearer_token"),
     (_provider(secret=None), "providers[0].secret: is missing; a provider of kind bearer_token"),

@@ -22,6 +22,14 @@ GOOD = {
     "applications": [
         {"name": "agent", "enabled": False, "expires_at": "2030-01-31T12:00:00Z"},
         {"name": "brought", "secret": {"env": "T"}},
+        {"name": "key", "traits": ["control:invoke", "control:scope:control:zone:read", "team:a"]},
+    ],
+    "subject_issuers": [
+        {
+            "issuer": "https://id.example",
+            "jwks_url": "https://id.example:8443/keys",
+            "audience": "my-app",
+        }
     ],
     "providers": [
         {"name": "a", "kind": "none"},
@@ -71,6 +79,12 @@ BAD = {
     "written out secret": _changed(["applications", 1, "secret"], "a secret of 16 characters"),
     "secret from nowhere": _changed(["applications", 1, "secret"], {}),
     "secret from two places": _changed(["applications", 1, "secret"], {"env": "T", "file": "f"}),
+    "trait": _changed(["applications", 2, "traits"], ["a b"]),
+    "issuer without TLS": _changed(["subject_issuers", 0, "issuer"], "http://id.example"),
+    "issuer with a user": _changed(["subject_issuers", 0, "issuer"], "https://a@id.example"),
+    "keys with a query": _changed(["subject_issuers", 0, "jwks_url"], "https://id.example/?a"),
+    "no audience": _changed(["subject_issuers", 0, "audience"], ""),
+    "unknown issuer field": _changed(["subject_issuers", 0, "algorithms"], ["none"]),
     "unknown kind": _changed(["providers", 0, "kind"], "oauth"),
     "secret of none": _changed(["providers", 0, "secret"], {"env": "T"}),
     "no secret": _changed(["providers", 1], {"name": "b", "kind": "bearer_token"}),

@@ -9,11 +9,18 @@ import pytest
 from caracal.authority.events import Kind, Verdict
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.resources import Enforcement
+from caracal.authority.subjects import SubjectIssuer
 from caracal.tokens.client_secrets import matches_generated
 from caracal.tokens.secret import Secret
 from caracal_server.control.acts import Act
 from caracal_server.control.document_rules import parse_document
 from tests.control.world import PEPPER, PERMIT, document, opened
+
+ISSUER = {
+    "issuer": "https://id.example",
+    "jwks_url": "https://id.example/keys",
+    "audience": "the-app",
+}
 
 
 def _changes(answer):
@@ -128,6 +135,16 @@ async def test_a_plan_says_the_same_and_changes_nothing(world):
             },
             [("update", "provider", "orders", "kind", "header", "scheme")],
         ),
+        (
+            {
+                "applications": [
+                    {"name": "orders-agent", "traits": ["control:invoke"]},
+                    {"name": "report-agent"},
+                ]
+            },
+            [("update", "application", "orders-agent", "traits")],
+        ),
+        ({"subject_issuers": [ISSUER]}, [("create", "subject_issuer", "https://id.example")]),
         (
             {"providers": [{"name": "orders", "kind": "none"}]},
             [("update", "provider", "orders", "kind", "header", "scheme", "credential")],
@@ -440,6 +457,29 @@ async def test_a_zone_is_shown_with_all_but_its_secrets(world):
     status = (await world.ask("GET", "/v1/status")).json()
     assert (status["version"], status["ready"], status["operators"]) == ("9.9.9", True, 1)
     assert status["zones"][0]["counts"] == {"sessions": 3}
+
+
+async def test_an_issuer_of_users_changes_by_field_is_shown_and_goes_with_its_line(world):
+    await world.applied(document(subject_issuers=[ISSUER]))
+    shown = (await world.ask("GET", "/v1/zones/shop")).json()
+    assert shown["subject_issuers"] == [ISSUER]
+    [kept] = world.directory.zone(shown["id"]).subject_issuers.values()
+    assert kept == SubjectIssuer(*ISSUER.values())
+
+    answer = await world.applied(document(subject_issuers=[ISSUER | {"audience": "other"}]))
+    assert _changes(answer) == [("update", "subject_issuer", "https://id.example", "audience")]
+    answer = await world.applied(document())
+    assert _changes(answer) == [("delete", "subject_issuer", "https://id.example")]
+    assert not world.directory.zone(shown["id"]).subject_issuers
+
+
+async def test_traits_are_shown_in_an_order_of_their_own(world):
+    traits = ["team:b", "control:invoke", "control:scope:control:zone:read"]
+    await world.applied(document(applications=[{"name": "a", "traits": traits}]))
+    [shown] = (await world.ask("GET", "/v1/zones/shop")).json()["applications"]
+    assert shown["traits"] == sorted(traits)
+    again = await world.applied(document(applications=[{"name": "a", "traits": traits[::-1]}]))
+    assert again["changes"] == []
 
 
 async def test_expiry_is_kept_in_utc(world):

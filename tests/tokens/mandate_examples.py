@@ -76,6 +76,15 @@ def signed(claims: object, key: SigningKey = KEY) -> bytes:
 
 ids = st.text("ABCxyz019_.:-", min_size=1, max_size=30)
 _scopes = st.lists(st.sampled_from(["read", "write", "rows:read", "a/b"]), unique=True)
+_subjects = st.fixed_dictionaries(
+    {"subject": ids, "subject_type": st.just(SubjectType.APPLICATION)}
+) | st.fixed_dictionaries(
+    {
+        "subject": st.sampled_from(["user-1", "auth0|5f7", "a b", "名前", "x" * 512]),
+        "subject_type": st.just(SubjectType.USER),
+        "subject_issuer": st.sampled_from(["https://a.example", "https://b.example/x"]),
+    }
+)
 _uris = st.sampled_from(["res://a", "res://b", "https://api.example.com/v1"])
 
 
@@ -94,8 +103,7 @@ def mandates(draw) -> Mandate:
         0,
         id=draw(ids),
         mandate_class=draw(st.sampled_from(MandateClass)),
-        subject=draw(ids),
-        subject_type=draw(st.sampled_from(SubjectType)),
+        **draw(_subjects),
         application_id=application,
         audience=tuple(audience),
         scopes=ScopeSet.from_texts(draw(_scopes)),

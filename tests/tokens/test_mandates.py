@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caracal.authority.mandates import Hop, MandateClass
+from caracal.authority.mandates import Hop, MandateClass, SubjectType
 from caracal.authority.outcomes import Reason
 from caracal.authority.scopes import NO_SCOPES
 from caracal.tokens import base64url
@@ -126,6 +126,14 @@ CONTRADICTIONS = {
     "another session": {"chain": _stranger(TWO, -1, session_id="S9")},
     "no session": {"session_path": (), "chain": _stranger(TWO, -1, session_id=None)},
     "another application": {"chain": _stranger(TWO, -1, application_id="A9")},
+    "an application somebody vouches for": {"subject_issuer": "https://id.example"},
+    "an application that is no identifier": {"subject": "a b"},
+    "a user nobody vouches for": {"subject_type": SubjectType.USER},
+    "a user with a reserved name": {
+        "subject_type": SubjectType.USER,
+        "subject_issuer": "https://id.example",
+        "subject": "caracal:shared",
+    },
 }
 
 

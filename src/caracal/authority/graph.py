@@ -23,6 +23,7 @@ from caracal.authority.revocation import Revocation, Revocations
 from caracal.authority.session_rules import ParentAuthority, StartSession
 from caracal.authority.sessions import Event, Session, Status
 from caracal.authority.starting import GraphLimits
+from caracal.authority.subjects import User
 
 __all__ = [
     "CreateDelegation",
@@ -169,7 +170,7 @@ class ZoneGraph:
     def plan_start(self, request: StartSession, *, now: datetime) -> GraphChange | Refused:
         """Start a session (S4 to S7)."""
         self._fresh(request.id)
-        refusal = session_rules.malformed(request) or starting.full(
+        refusal = session_rules.malformed(request, now) or starting.full(
             self._index, self.limits, request, now
         )
         if refusal is not None:
@@ -278,6 +279,10 @@ class ZoneGraph:
             epoch=self.epoch,
             spare=set(),
         )
+
+    def plan_end_of_user(self, user: User, *, reason: str, now: datetime) -> GraphChange:
+        """Revoke a user and all that works for them, now; they may sign in again (K7)."""
+        return kill_switch.end_of_user(self._index, user, reason=reason, now=now, epoch=self.epoch)
 
     def plan_delegate(self, request: CreateDelegation, *, now: datetime) -> GraphChange | Refused:
         """Hand a grant from one session to another (D1 to D11)."""

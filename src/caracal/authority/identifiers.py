@@ -24,6 +24,11 @@ class InvalidIdentifier(ValueError):
     """The text is not 1 to 128 characters of letters, digits and `_ . - :`."""
 
 
+def is_id(text: str) -> bool:
+    """Whether a text is 1 to 128 of `A-Z a-z 0-9 _ . - :`."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
 def parse_id(kind: Callable[[str], Id], text: str) -> Id:
     """Read an identifier that came from outside.
 

@@ -1,4 +1,4 @@
-"""Ending and pausing authority, with all that rests on it. Rules K1 to K6 of `docs/delegation.md`."""
+"""Ending and pausing authority, with all that rests on it. Rules K1 to K7 of `docs/delegation.md`."""
 
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from caracal.authority.session_rules import (
     suspended,
 )
 from caracal.authority.sessions import Event, Lifecycle, Session
+from caracal.authority.subjects import User
 
 
 def end(
@@ -40,6 +41,40 @@ def end(
     )
     anchors = cascade.end_anchors(impact, at=now, reason=reason)
     return _fallen(sessions, impact, anchors, now=now, epoch=epoch)
+
+
+def end_of_user(
+    index: GraphIndex, user: User, *, reason: str, now: datetime, epoch: int
+) -> GraphChange:
+    """Revoke a user, and end every session that works for them with all that rests on it (K7)."""
+    mine = sorted(
+        (row for row in index.sessions.values() if row.user == user), key=lambda row: row.depth
+    )
+    sessions: dict[str, Session] = {}
+    delegations: dict[str, Delegation] = {}
+    anchors: dict[Revocation, None] = {
+        Revocation(AnchorKind.SUBJECT, user.anchor, now, reason): None
+    }
+    for row in mine:
+        if row.id not in sessions:
+            change = end(
+                index,
+                row,
+                event=Event.TERMINATE,
+                reason=reason,
+                now=now,
+                epoch=epoch,
+                spare=set(sessions),
+            )
+            sessions.update((one.id, one) for one in change.sessions)
+            delegations.update((one.id, one) for one in change.delegations)
+            anchors.update(dict.fromkeys(change.revocations))
+    return GraphChange(
+        tuple(sessions.values()),
+        tuple(delegations.values()),
+        tuple(anchors),
+        epoch=epoch + 1 if delegations else epoch,
+    )
 
 
 def revoke(

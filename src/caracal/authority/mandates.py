@@ -16,6 +16,7 @@ from caracal.authority.identifiers import (
 )
 from caracal.authority.resources import ResourceUri
 from caracal.authority.scopes import ScopeSet
+from caracal.authority.subjects import User
 
 DEFAULT_LIFETIME = timedelta(seconds=900)
 MAX_LIFETIME = timedelta(seconds=3600)
@@ -55,6 +56,7 @@ class Mandate(msgspec.Struct, frozen=True):
         delegation_path: delegations, root first, leaf last.
         chain: the hops of that path and the receiver.
         graph_epoch: the zone's delegation epoch when it was minted.
+        subject_issuer: who vouches for the subject when it is a user; empty for an application.
     """
 
     id: MandateId
@@ -75,6 +77,11 @@ class Mandate(msgspec.Struct, frozen=True):
     delegation_path: tuple[DelegationId, ...] = ()
     chain: tuple[Hop, ...] = ()
     graph_epoch: int = 0
+    subject_issuer: str = ""
+
+    @property
+    def user(self) -> User | None:
+        return User(self.subject_issuer, self.subject) if self.subject_issuer else None
 
     @property
     def session_id(self) -> SessionId | None:

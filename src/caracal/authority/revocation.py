@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from caracal.authority.mandates import MAX_LIFETIME, Mandate
+from caracal.authority.subjects import User
 
 RETENTION = MAX_LIFETIME + timedelta(minutes=5)
 """After this, every mandate minted before the revocation has expired by itself."""
@@ -82,6 +83,18 @@ class Revocations:
             index.get((AnchorKind.RECORD, mandate.record))
             or index.get((AnchorKind.RECORD, mandate.root_record))
             or index.get((AnchorKind.APPLICATION, mandate.application_id))
-            or index.get((AnchorKind.SUBJECT, mandate.subject))
+            or self._of_subject(mandate)
             or index.get((AnchorKind.ZONE, mandate.zone_id))
         )
+
+    def of_user(self, user: User) -> Revocation | None:
+        """The last revocation of a user: what was proven until then counts no more."""
+        return self._by_anchor.get((AnchorKind.SUBJECT, user.anchor))
+
+    def _of_subject(self, mandate: Mandate) -> Revocation | None:
+        user = mandate.user
+        if user is None:
+            return self._by_anchor.get((AnchorKind.SUBJECT, mandate.subject))
+        found = self.of_user(user)
+        # A user may sign in again; what is issued after the revocation is not covered by it.
+        return found if found is not None and mandate.issued_at <= found.at else None

@@ -25,6 +25,7 @@ from caracal.authority.sessions import (
     Status,
     next_status,
 )
+from caracal.authority.subjects import ProvenUser
 
 PARENT_TERMINATED = "parent_terminated"
 PARENT_SUSPENDED = "parent_suspended"
@@ -51,6 +52,7 @@ class StartSession:
         ttl: for a task, 1 second to 1 day, an hour when not given; never for a service.
         inherit_delegation: which one to inherit when the parent received several.
         metadata: a JSON object as text.
+        proven: the user for whom it is to work; a child works for its parent's.
     """
 
     id: SessionId
@@ -64,9 +66,10 @@ class StartSession:
     parent_authority: ParentAuthority = ParentAuthority.INHERIT
     inherit_delegation: DelegationId | None = None
     metadata: str = "{}"
+    proven: ProvenUser | None = None
 
 
-def malformed(request: StartSession) -> Refused | None:
+def malformed(request: StartSession, now: datetime) -> Refused | None:
     """What is wrong with the request whatever the state of the zone."""
     if len(request.labels) > MAX_LABELS:
         return Refused(Reason.REQUEST_MALFORMED, f"at most {MAX_LABELS} labels")
@@ -75,8 +78,15 @@ def malformed(request: StartSession) -> Refused | None:
     if request.lifecycle is Lifecycle.SERVICE:
         if request.ttl is not None:
             return Refused(Reason.REQUEST_MALFORMED, "a service has a lease and no ttl_seconds")
+        if request.proven is not None:
+            return Refused(
+                Reason.REQUEST_MALFORMED,
+                "a service outlives the proof of any user: start a task for the user",
+            )
     elif request.ttl is not None and not _SECOND <= request.ttl <= MAX_TTL:
         return Refused(Reason.REQUEST_MALFORMED, "ttl_seconds is 1 to 86400")
+    if request.proven is not None and request.proven.until - now < _SECOND:
+        return Refused(Reason.SUBJECT_TOKEN_EXPIRED, "the proof of the user is about to expire")
     return None
 
 
@@ -86,6 +96,8 @@ def unfit_parent(request: StartSession, parent: Session, now: datetime) -> Refus
         return Refused(
             Reason.SESSION_PARENT_FOREIGN, "the parent session belongs to another application"
         )
+    if parent.user is not None and request.proven and request.proven.user != parent.user:
+        return Refused(Reason.SUBJECT_TOKEN_MISMATCH, "the parent session works for another user")
     if parent.lifecycle is Lifecycle.SERVICE:
         return None
     if request.lifecycle is Lifecycle.SERVICE:
@@ -98,8 +110,9 @@ def unfit_parent(request: StartSession, parent: Session, now: datetime) -> Refus
 def born(
     request: StartSession, parent: Session | None, *, zone_id: ZoneId, now: datetime
 ) -> Session:
-    """The session as it starts; a task under a task ends no later than it (S6)."""
+    """The session as it starts; a task ends no later than the task above it, or a user's proof (S6)."""
     service = request.lifecycle is Lifecycle.SERVICE
+    inherited = None if parent is None else parent.user
     return Session(
         id=request.id,
         zone_id=zone_id,
@@ -114,15 +127,21 @@ def born(
         lease_expires_at=now + LEASE if service else None,
         lease_generation=1 if service else 0,
         metadata=request.metadata,
+        user=inherited if request.proven is None else request.proven.user,
     )
 
 
 def _ttl(request: StartSession, parent: Session | None, now: datetime) -> timedelta:
     wanted = request.ttl or DEFAULT_TTL
+    if request.proven is not None:
+        wanted = min(wanted, _whole_seconds(request.proven.until - now))
     if parent is None or parent.lifecycle is Lifecycle.SERVICE:
         return wanted
-    whole_seconds_left = (parent.expires_at - now) // _SECOND
-    return min(wanted, whole_seconds_left * _SECOND)
+    return min(wanted, _whole_seconds(parent.expires_at - now))
+
+
+def _whole_seconds(span: timedelta) -> timedelta:
+    return span // _SECOND * _SECOND
 
 
 def illegal(session: Session, event: Event) -> Refused | None:

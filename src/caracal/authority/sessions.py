@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from caracal.authority.identifiers import ApplicationId, RecordId, SessionId, ZoneId
+from caracal.authority.subjects import User
 
 LEASE = timedelta(seconds=120)
 DEFAULT_TTL = timedelta(hours=1)
@@ -63,6 +64,7 @@ class Session:
             parent, so that it resumes with it.
         lease_generation: 0 for a task; for a service from 1, raised by every take-over.
         version: raised by every change, so that a late write never undoes a newer one.
+        user: for whom it works; `None` for the application itself.
     """
 
     id: SessionId
@@ -83,6 +85,7 @@ class Session:
     end_reason: str = ""
     version: int = 1
     health: str = field(default="healthy")
+    user: User | None = None
 
     @property
     def parent_id(self) -> SessionId | None:

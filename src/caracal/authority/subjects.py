@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 
 MAX_NAME_BYTES = 512
 RESERVED_PREFIX = "caracal:"
@@ -36,6 +37,14 @@ class User:
     def anchor(self) -> str:
         """What revocations of the user name. An issuer is a URL: it holds no space."""
         return f"{self.issuer} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenUser:
+    """A user, and the instant (UTC) until which it is proven that work is done for them."""
+
+    user: User
+    until: datetime
 
 
 def name_fault(name: str) -> str | None:

@@ -12,16 +12,22 @@ from caracal.authority.identifiers import (
 )
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.resources import Resource, ResourceUri
+from caracal.authority.subjects import SubjectIssuer
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Registered software. `name` is unique in its zone and is what policies call it."""
+    """Registered software. `name` is unique in its zone and is what policies call it.
+
+    Attributes:
+        traits: words about it; those that begin with `control:` make it a control key.
+    """
 
     id: ApplicationId
     name: str
     enabled: bool = True
     expires_at: datetime | None = None
+    traits: tuple[str, ...] = ()
 
     def usable(self, now: datetime) -> bool:
         return self.enabled and (self.expires_at is None or now < self.expires_at)
@@ -67,6 +73,7 @@ class Zone:
     Attributes:
         revision: raised by every change to the zone's configuration.
         policy: the active policy version, compiled; `None` refuses everything.
+        subject_issuers: who may vouch for users, by `iss`.
     """
 
     id: ZoneId
@@ -76,6 +83,7 @@ class Zone:
     providers: dict[ProviderId, Provider] = field(default_factory=dict)
     resources: dict[ResourceUri, Resource] = field(default_factory=dict)
     policy: PolicyEngine | None = None
+    subject_issuers: dict[str, SubjectIssuer] = field(default_factory=dict)
 
     def resource(self, reference: str) -> Resource | None:
         """A resource by identifier, or by row id as stock clients may name it."""

@@ -18,15 +18,18 @@ from caracal.authority.identifiers import (
     SessionId,
     SubjectId,
     ZoneId,
+    is_id,
 )
 from caracal.authority.mandates import Hop, Mandate, MandateClass, SubjectType
 from caracal.authority.resources import parse_resource_uri
 from caracal.authority.scopes import NO_SCOPES, ScopeSet
+from caracal.authority.subjects import MAX_NAME_BYTES, name_fault
 
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of what a datetime can say
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,128}\Z")]
 Text = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,512}\Z")]
+Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=_LAST_SECOND)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -48,7 +51,7 @@ class Claims(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_
     """Required claims have no default; a claim at its default is left out, never written empty."""
 
     iss: Text
-    sub: Id
+    sub: Subject
     aud: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)] | Text
     exp: Seconds
     iat: Seconds
@@ -60,6 +63,7 @@ class Claims(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_
     root_sid: Id
     use: MandateClass
     sub_type: SubjectType
+    sub_iss: Text = ""
     target: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)] = ()
     agent_session_id: Id = ""
     session_ancestors: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1)] = ()
@@ -90,6 +94,7 @@ def claims_of(mandate: Mandate) -> Claims:
         root_sid=mandate.root_record,
         use=mandate.mandate_class,
         sub_type=mandate.subject_type,
+        sub_iss=mandate.subject_issuer,
         target=mandate.resources,
         agent_session_id=mandate.session_id or "",
         session_ancestors=mandate.session_path[:-1],
@@ -103,7 +108,7 @@ def claims_of(mandate: Mandate) -> Claims:
         ),
         hop_count=mandate.hop_count,
         delegation_graph_epoch=mandate.graph_epoch,
-        act=_actors(chain),
+        act=_actors(mandate),
     )
 
 
@@ -133,6 +138,7 @@ def mandate_of(claims: Claims) -> Mandate:
         delegation_path=tuple(DelegationId(text) for text in claims.delegation_path),
         chain=tuple(_hop(hop) for hop in claims.delegation_chain),
         graph_epoch=claims.delegation_graph_epoch,
+        subject_issuer=claims.sub_iss,
     )
 
 
@@ -143,6 +149,9 @@ def inconsistency(mandate: Mandate) -> str | None:
     order, and ends with the application and session that hold the mandate.
     """
     path, chain = mandate.delegation_path, mandate.chain
+    fault = _subject_fault(mandate)
+    if fault is not None:
+        return fault
     if mandate.expires_at <= mandate.issued_at:
         return "it expires before it is issued"
     if not path:
@@ -158,6 +167,16 @@ def inconsistency(mandate: Mandate) -> str | None:
     return None
 
 
+def _subject_fault(mandate: Mandate) -> str | None:
+    if mandate.subject_type is SubjectType.APPLICATION:
+        if mandate.subject_issuer:
+            return "nobody vouches for an application"
+        return None if is_id(mandate.subject) else "its subject is not an identifier"
+    if not mandate.subject_issuer:
+        return "its subject is a user, and nobody vouches for them"
+    return name_fault(mandate.subject)
+
+
 def _hop(claim: HopClaim) -> Hop:
     return Hop(
         ApplicationId(claim.application_id),
@@ -166,10 +185,12 @@ def _hop(claim: HopClaim) -> Hop:
     )
 
 
-def _actors(chain: tuple[Hop, ...]) -> ActorClaim | msgspec.UnsetType:
+def _actors(mandate: Mandate) -> ActorClaim | msgspec.UnsetType:
     """Nested actors, the present one outermost; one that hands on to itself is named once."""
     actor: ActorClaim | msgspec.UnsetType = msgspec.UNSET
-    for hop in chain:
+    if mandate.subject_issuer and not mandate.chain:
+        return ActorClaim(mandate.application_id)
+    for hop in mandate.chain:
         if actor is msgspec.UNSET or actor.sub != hop.application_id:
             actor = ActorClaim(hop.application_id, actor)
     return actor

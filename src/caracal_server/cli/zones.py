@@ -19,6 +19,7 @@ class Application(msgspec.Struct, frozen=True):
     enabled: bool
     expires_at: str | None
     secret: str
+    traits: tuple[str, ...] = ()
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -51,6 +52,12 @@ class Resource(msgspec.Struct, frozen=True):
     enforcement: str
 
 
+class SubjectIssuer(msgspec.Struct, frozen=True):
+    issuer: str
+    jwks_url: str
+    audience: str
+
+
 class Policy(msgspec.Struct, frozen=True):
     digest: str
     text: str
@@ -68,6 +75,7 @@ class Zone(msgspec.Struct, frozen=True):
     providers: tuple[Provider, ...]
     resources: tuple[Resource, ...]
     policy: Policy | None
+    subject_issuers: tuple[SubjectIssuer, ...] = ()
 
 
 class _ZoneList(msgspec.Struct, frozen=True):
@@ -135,6 +143,13 @@ def _show(zone: Zone) -> None:
         [(row.name, row.kind, "sealed" if row.credential else "-") for row in zone.providers],
         empty="no providers",
     )
+    if zone.subject_issuers:
+        say()
+        print_table(
+            ("SUBJECT ISSUER", "AUDIENCE"),
+            [(row.issuer, row.audience) for row in zone.subject_issuers],
+            empty="",
+        )
     for resource in zone.resources:
         say()
         _show_resource(resource)

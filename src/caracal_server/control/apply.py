@@ -213,6 +213,7 @@ class ApplyZone:
             sealed_credentials=sealed.sealed,
             credential_fingerprints=sealed.fingerprints,
             retiring_secrets=_retiring(prepared),
+            subject_issuers=desired.subject_issuers,
         )
 
     def _policy(self, prepared: _Preparation) -> PolicyVersion | None:

@@ -9,6 +9,7 @@ from caracal.authority.identifiers import ApplicationId, ProviderId, ResourceId,
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.resources import OperationTable, Resource, ResourceUri
 from caracal.authority.scopes import ScopeSet
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, CredentialKind, Provider
 from caracal_server.control.document_rules import operations_of
 from caracal_server.control.zone_document import (
@@ -39,6 +40,7 @@ class DesiredZone:
     providers: tuple[Provider, ...]
     resources: tuple[Resource, ...]
     policy: str | None
+    subject_issuers: tuple[SubjectIssuer, ...] = ()
 
     @property
     def vocabulary(self) -> PolicyVocabulary:
@@ -81,6 +83,10 @@ def desire(
             for entry in document.resources
         ),
         policy=document.policy,
+        subject_issuers=tuple(
+            SubjectIssuer(entry.issuer, entry.jwks_url, entry.audience)
+            for entry in document.subject_issuers
+        ),
     )
 
 
@@ -103,6 +109,7 @@ def _application(document: ApplicationDocument, application_id: ApplicationId) -
         name=document.name,
         enabled=document.enabled,
         expires_at=None if expires_at is None else _utc(expires_at),
+        traits=tuple(sorted(document.traits)),
     )
 
 

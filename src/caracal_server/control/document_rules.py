@@ -6,6 +6,7 @@ Open first: `parse_document`. Every fault is found at once.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from caracal.authority.control_keys import InvalidTrait, control_key
 from caracal.authority.resources import (
     InvalidResource,
     Operation,
@@ -20,6 +21,7 @@ from caracal_server.control.zone_document import (
     ApplicationDocument,
     ProviderDocument,
     ResourceDocument,
+    SubjectIssuerDocument,
     ZoneDocument,
     convert_document,
 )
@@ -60,6 +62,11 @@ def _check_document(document: ZoneDocument) -> Iterator[Fault]:
     yield from _check_unique(
         "resources", "identifier", [entry.identifier for entry in document.resources]
     )
+    yield from _check_unique(
+        "subject_issuers", "issuer", [entry.issuer for entry in document.subject_issuers]
+    )
+    for position, issuer in enumerate(document.subject_issuers):
+        yield from _check_issuer(issuer, ("subject_issuers", position))
     for position, application in enumerate(document.applications):
         yield from _check_application(application, ("applications", position))
     for position, provider in enumerate(document.providers):
@@ -101,6 +108,21 @@ def _check_application(application: ApplicationDocument, path: Path) -> Iterator
         yield from check_secret_text(
             application.secret, APPLICATION_SECRET_LENGTH, (*path, "secret")
         )
+
+    if len(set(application.traits)) != len(application.traits):
+        yield Fault((*path, "traits"), "one is stated twice; state each once")
+    try:
+        control_key(application.traits)
+    except InvalidTrait as fault:
+        yield Fault((*path, "traits"), str(fault))
+
+
+def _check_issuer(issuer: SubjectIssuerDocument, path: Path) -> Iterator[Fault]:
+    for field, text in (("issuer", issuer.issuer), ("jwks_url", issuer.jwks_url)):
+        try:
+            UpstreamUrl.parse(text)
+        except ValueError as fault:
+            yield Fault((*path, field), f"{quoted(text)}: {fault}")
 
 
 def _check_hosts(provider: ProviderDocument, path: Path) -> Iterator[Fault]:

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from caracal.authority.outcomes import Refused
+from caracal_server.control.document_texts import Instant
 from caracal_server.control.gate import Gate
 from caracal_server.control.operators import Operators
 from caracal_server.control.views import OperatorList, new_operator_view, operator_view
-from caracal_server.control.zone_document import Instant
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.web.asgi import NO_STORE, Reply
 from caracal_server.web.meanings.answers import Variant

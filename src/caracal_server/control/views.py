@@ -56,6 +56,7 @@ class ApplicationView(msgspec.Struct, frozen=True):
     enabled: bool
     expires_at: datetime | None
     secret: str
+    traits: tuple[str, ...] = ()
 
 
 class ProviderView(msgspec.Struct, frozen=True):
@@ -101,6 +102,12 @@ class PolicyVersionList(msgspec.Struct, frozen=True):
     items: tuple[PolicyVersionView, ...]
 
 
+class SubjectIssuerView(msgspec.Struct, frozen=True):
+    issuer: str
+    jwks_url: str
+    audience: str
+
+
 class ZoneView(msgspec.Struct, frozen=True):
     id: str
     name: str
@@ -110,6 +117,7 @@ class ZoneView(msgspec.Struct, frozen=True):
     providers: tuple[ProviderView, ...]
     resources: tuple[ResourceView, ...]
     policy: PolicyVersionView | None
+    subject_issuers: tuple[SubjectIssuerView, ...] = ()
 
 
 class OperatorView(msgspec.Struct, frozen=True):
@@ -141,8 +149,17 @@ class ZoneStatus(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
 
 
+class InstallationView(msgspec.Struct, frozen=True):
+    """Whether the installed files are those of the release: `intact`, `different` or `unknown`."""
+
+    state: str
+    digest: str
+    detail: str
+
+
 class StatusView(msgspec.Struct, frozen=True):
     version: str
+    installation: InstallationView
     ready: bool
     failing: tuple[Failing, ...]
     zones: tuple[ZoneStatus, ...]
@@ -194,6 +211,7 @@ def zone_view(record: ZoneRecord) -> ZoneView:
                 entry.enabled,
                 entry.expires_at,
                 _origin(record.secret_hashes.get(entry.id, "")),
+                entry.traits,
             )
             for entry in record.applications
         ),
@@ -215,6 +233,10 @@ def zone_view(record: ZoneRecord) -> ZoneView:
             for entry in record.resources
         ),
         policy=None if policy is None else policy_view(policy, active=True),
+        subject_issuers=tuple(
+            SubjectIssuerView(entry.issuer, entry.jwks_url, entry.audience)
+            for entry in record.subject_issuers
+        ),
     )
 
 

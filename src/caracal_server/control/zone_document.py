@@ -5,7 +5,6 @@ A zone file names its secrets by reference; a document carries them, in `Secret`
 resolved the references where it runs.
 """
 
-from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Final
 
@@ -18,74 +17,33 @@ from caracal.evidence.canonical import canonical_json
 from caracal.tokens.secret import Secret
 from caracal_server.control.document_faults import ZoneDocumentInvalid
 from caracal_server.control.document_shape import check_shape
+from caracal_server.control.document_texts import (
+    Audience,
+    HeaderName,
+    HostName,
+    Instant,
+    Model,
+    Name,
+    ParameterName,
+    SchemeWord,
+    ScopeText,
+    SecureUrl,
+    Text,
+    TraitText,
+)
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 MAX_ENTRIES: Final = 1000
+MAX_TRAITS: Final = 64
+MAX_ISSUERS: Final = 20
 
 EXAMPLE_POLICY: Final = """\
 @id("agents-read")
 permit (principal, action == Action::"orders:read", resource == Resource::"resource://orders");
 """
 
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        extra={
-            "says": "a name: 1 to 64 letters, digits and . _ -, beginning with a letter or digit"
-        },
-    ),
-]
-ScopeText = Annotated[
-    str,
-    Meta(
-        pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$",
-        extra={"says": 'a scope: 1 to 128 printable characters without space, " and \\'},
-    ),
-]
-Text = Annotated[
-    str,
-    Meta(
-        pattern=r"^[^\x00-\x1f\x7f]{1,200}$",
-        extra={"says": "a text: 1 to 200 characters on one line"},
-    ),
-]
-HeaderName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$",
-        extra={"says": "a header name, such as X-Api-Key"},
-    ),
-]
-ParameterName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9._~-]{1,128}$",
-        extra={"says": "a query parameter: 1 to 128 letters, digits and . _ ~ -"},
-    ),
-]
-SchemeWord = Annotated[
-    str,
-    Meta(
-        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{0,40}$",
-        extra={"says": 'one word, such as Bearer, or "" for none'},
-    ),
-]
-HostName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9._:-]{1,253}$",
-        extra={"says": "a host in lower case without port, such as api.example.com"},
-    ),
-]
-Instant = Annotated[datetime, Meta(tz=True)]
 
-
-class _Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields that are not known are refused: a misspelt one would be silently without effect."""
-
-
-class ApplicationDocument(_Model, frozen=True, kw_only=True):
+class ApplicationDocument(Model, frozen=True, kw_only=True):
     """Registered software. It proves itself with a secret."""
 
     name: Annotated[
@@ -112,9 +70,45 @@ class ApplicationDocument(_Model, frozen=True, kw_only=True):
     enabled: Annotated[
         bool, Meta(description="`false` refuses the application without forgetting it.")
     ] = True
+    traits: Annotated[
+        tuple[TraitText, ...],
+        Meta(
+            max_length=MAX_TRAITS,
+            description="Words about it. `control:invoke` makes it a control key, within "
+            "`control:scope:<scope>`, `control:max-ttl:<seconds>` and `control:expires:<instant>`.",
+            examples=[["control:invoke", "control:scope:control:zone:read"]],
+        ),
+    ] = ()
 
 
-class ProviderDocument(_Model, frozen=True, kw_only=True):
+class SubjectIssuerDocument(Model, frozen=True, kw_only=True):
+    """An OpenID provider that may vouch for users."""
+
+    issuer: Annotated[
+        SecureUrl,
+        Meta(
+            description="The `iss` of its ID tokens, to the letter.",
+            examples=["https://accounts.example.com"],
+        ),
+    ]
+    jwks_url: Annotated[
+        SecureUrl,
+        Meta(
+            description="Where it publishes its keys.",
+            examples=["https://accounts.example.com/keys"],
+        ),
+    ]
+    audience: Annotated[
+        Audience,
+        Meta(
+            description="What has to be among the `aud` of its ID tokens: the client id that your "
+            "application has at it.",
+            examples=["my-app"],
+        ),
+    ]
+
+
+class ProviderDocument(Model, frozen=True, kw_only=True):
     """An upstream credential, sealed so that only the Gateway can open it, and where it goes."""
 
     name: Annotated[
@@ -175,7 +169,7 @@ class ProviderDocument(_Model, frozen=True, kw_only=True):
     ] = False
 
 
-class OperationDocument(_Model, frozen=True, kw_only=True):
+class OperationDocument(Model, frozen=True, kw_only=True):
     """One operation, in the long form."""
 
     method: Annotated[str, Meta(description="The HTTP method, in capitals.", examples=["GET"])]
@@ -196,7 +190,7 @@ Operations = (
 )
 
 
-class ResourceDocument(_Model, frozen=True, kw_only=True):
+class ResourceDocument(Model, frozen=True, kw_only=True):
     """A protected target: an HTTP API behind the Gateway."""
 
     identifier: Annotated[
@@ -249,7 +243,7 @@ class ResourceDocument(_Model, frozen=True, kw_only=True):
     ] = Enforcement.ENFORCED
 
 
-class ZoneDocument(_Model, frozen=True, kw_only=True):
+class ZoneDocument(Model, frozen=True, kw_only=True):
     """A zone: who may act, on what, with whose credential, under which rules."""
 
     zone: Annotated[
@@ -270,6 +264,13 @@ class ZoneDocument(_Model, frozen=True, kw_only=True):
     providers: Annotated[
         tuple[ProviderDocument, ...],
         Meta(max_length=MAX_ENTRIES, description="With whose credential."),
+    ] = ()
+    subject_issuers: Annotated[
+        tuple[SubjectIssuerDocument, ...],
+        Meta(
+            max_length=MAX_ISSUERS,
+            description="Who may vouch for users: OpenID providers whose ID tokens are accepted.",
+        ),
     ] = ()
     resources: Annotated[
         tuple[ResourceDocument, ...], Meta(max_length=MAX_ENTRIES, description="On what.")

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from caracal.authority.resources import Resource
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, Provider
 from caracal_server.control.desired_zone import DesiredZone
 from caracal_server.ports.zones import ZoneRecord
@@ -14,7 +15,7 @@ from caracal_server.ports.zones import ZoneRecord
 _SHOWN_IN_SUMMARY: Final = 20
 _SPELLINGS: Final = {"upstream_url": "upstream", "provider_id": "provider"}
 
-Entry = TypeVar("Entry", Application, Provider, Resource)
+Entry = TypeVar("Entry", Application, Provider, Resource, SubjectIssuer)
 
 
 class Action(StrEnum):
@@ -28,8 +29,8 @@ class Change:
     """One thing that changes.
 
     Attributes:
-        kind: zone, application, provider, resource or policy.
-        name: of a resource its identifier, of a policy the digest of the version.
+        kind: zone, application, provider, resource, subject_issuer or policy.
+        name: of a resource its identifier, of a policy the digest of the version, of an issuer its URL.
         fields: those that change, as a zone file spells them; never their values.
     """
 
@@ -96,6 +97,13 @@ def plan_zone(desired: DesiredZone, record: ZoneRecord | None, secrets: SecretCh
         {},
         lambda entry: entry.identifier,
     )
+    changes += _compare(
+        "subject_issuer",
+        record.subject_issuers if record else (),
+        desired.subject_issuers,
+        {},
+        lambda entry: entry.issuer,
+    )
     changes += _compare_policies(record, desired.policy)
     return ZonePlan(tuple(changes))
 
@@ -126,7 +134,8 @@ def _compare(
 
 
 def _differing(
-    old: Application | Provider | Resource, new: Application | Provider | Resource
+    old: Application | Provider | Resource | SubjectIssuer,
+    new: Application | Provider | Resource | SubjectIssuer,
 ) -> tuple[str, ...]:
     return tuple(
         _SPELLINGS.get(field.name, field.name)

@@ -7,6 +7,7 @@ from typing import Protocol
 from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.resources import Resource
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, Provider, Zone
 
 
@@ -79,6 +80,7 @@ class ZoneRecord:
     sealed_credentials: dict[ProviderId, bytes]
     credential_fingerprints: dict[ProviderId, str]
     retiring_secrets: dict[ApplicationId, RetiringSecret] = field(default_factory=dict)
+    subject_issuers: tuple[SubjectIssuer, ...] = ()
 
 
 class ZoneStore(Protocol):

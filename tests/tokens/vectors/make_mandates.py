@@ -63,11 +63,13 @@ def _session() -> dict:
 def _federated() -> dict:
     return {
         **_identity("user", ISSUER, "app-1"),
-        "sub": "user-9",
+        "sub": "auth0|user 9",
         "sid": "r2",
         "root_sid": "r2",
         "use": "session",
         "sub_type": "user",
+        "sub_iss": "https://id.example",
+        "act": {"sub": "app-1"},
     }
 
 

@@ -67,6 +67,7 @@ class MemoryZones:
             providers={entry.id: entry for entry in record.providers},
             resources={entry.identifier: entry for entry in record.resources},
             policy=policy,
+            subject_issuers={entry.issuer: entry for entry in record.subject_issuers},
         )
 
     def _policy(self, record: ZoneRecord) -> PolicyEngine | None:

@@ -14,6 +14,7 @@ from caracal.authority.resources import ResourceUri
 from caracal.authority.revocation import AnchorKind, Revocation
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.sessions import Lifecycle, Session, Status
+from caracal.authority.subjects import User
 from caracal_server.adapters.sql.instants import (
     duration_from_us,
     duration_to_us,
@@ -73,7 +74,12 @@ def session_row(session: Session) -> Row:
         session.end_reason,
         session.version,
         session.health,
+        *_user_columns(session.user),
     )
+
+
+def _user_columns(user: User | None) -> tuple[str | None, str | None]:
+    return (None, None) if user is None else (user.issuer, user.name)
 
 
 def read_session(row: Any) -> Session:
@@ -96,6 +102,7 @@ def read_session(row: Any) -> Session:
         end_reason=row.end_reason,
         version=row.version,
         health=row.health,
+        user=None if row.user_issuer is None else User(row.user_issuer, row.user_name),
     )
 
 

@@ -58,6 +58,7 @@ application = Table(
     Column("secret_hash", Text),
     Column("retiring_secret_hash", Text),
     Column("retiring_secret_until", BigInteger),
+    Column("traits", Text),
     UniqueConstraint("zone_id", "name"),
 )
 
@@ -94,6 +95,16 @@ resource = Table(
     Column("operations", Text, nullable=False),
     Column("enforcement", Text, nullable=False),
     UniqueConstraint("zone_id", "identifier"),
+)
+
+subject_issuer = Table(
+    "subject_issuer",
+    metadata,
+    Column("zone_id", Id, ForeignKey("zone.id", ondelete="CASCADE"), primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("jwks_url", Text, nullable=False),
+    Column("audience", Text, nullable=False),
 )
 
 policy_version = Table(
@@ -149,6 +160,8 @@ session = Table(
     Column("end_reason", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("health", Text, nullable=False),
+    Column("user_issuer", Text),
+    Column("user_name", Text),
     sqlite_with_rowid=False,
 )
 _LIVE = text("status IN ('active', 'suspended')")

@@ -13,6 +13,7 @@ from caracal.authority.resources import (
     ResourceUri,
 )
 from caracal.authority.scopes import Scope, ScopeSet
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, CredentialKind, Provider
 from caracal_server.adapters.sql.instants import from_us, optional_from_us, optional_to_us, to_us
 from caracal_server.adapters.sql.statements import Row
@@ -41,6 +42,7 @@ def application_rows(record: ZoneRecord) -> list[Row]:
             optional_to_us(application.expires_at),
             record.secret_hashes.get(application.id),
             *_retiring(record.retiring_secrets.get(application.id)),
+            " ".join(application.traits) or None,
         )
         for position, application in enumerate(record.applications)
     ]
@@ -58,8 +60,23 @@ def read_retiring(row: Any) -> RetiringSecret | None:
 
 def read_application(row: Any) -> Application:
     return Application(
-        ApplicationId(row.id), row.name, row.enabled, optional_from_us(row.expires_at)
+        ApplicationId(row.id),
+        row.name,
+        row.enabled,
+        optional_from_us(row.expires_at),
+        tuple((row.traits or "").split()),
     )
+
+
+def issuer_rows(record: ZoneRecord) -> list[Row]:
+    return [
+        (record.id, one.issuer, position, one.jwks_url, one.audience)
+        for position, one in enumerate(record.subject_issuers)
+    ]
+
+
+def read_issuer(row: Any) -> SubjectIssuer:
+    return SubjectIssuer(row.issuer, row.jwks_url, row.audience)
 
 
 def provider_rows(record: ZoneRecord) -> list[Row]:

@@ -15,12 +15,15 @@ from caracal_server.adapters.sql.tables import (
     policy_version,
     provider,
     resource,
+    subject_issuer,
     zone,
 )
 from caracal_server.adapters.sql.zone_rows import (
     application_rows,
+    issuer_rows,
     provider_rows,
     read_application,
+    read_issuer,
     read_provider,
     read_resource,
     read_retiring,
@@ -47,6 +50,7 @@ _add_policy = Rendered(
 _add_applications = RowsInsert(application)
 _add_providers = RowsInsert(provider)
 _add_resources = RowsInsert(resource)
+_add_issuers = RowsInsert(subject_issuer)
 
 
 class SqlZoneStore:
@@ -101,11 +105,12 @@ def _save(connection: Connection, record: ZoneRecord, expected_revision: int) ->
         raise Unavailable(
             Reason.STORE_UNAVAILABLE, f"the zone is not at revision {expected_revision} any more"
         )
-    for table in (resource, provider, application):
+    for table in (resource, provider, application, subject_issuer):
         connection.execute(delete(table).where(table.c.zone_id == record.id))
     _add_applications.run(connection, application_rows(record))
     _add_providers.run(connection, provider_rows(record))
     _add_resources.run(connection, resource_rows(record))
+    _add_issuers.run(connection, issuer_rows(record))
     if record.policy is not None:
         _keep_policy(connection, record.id, record.policy)
 
@@ -125,6 +130,7 @@ def _load_all(connection: Connection) -> tuple[ZoneRecord, ...]:
     applications = _by_zone(connection, application)
     providers = _by_zone(connection, provider)
     resources = _by_zone(connection, resource)
+    issuers = _by_zone(connection, subject_issuer)
     active = select(
         zone.c.id,
         zone.c.name,
@@ -143,6 +149,7 @@ def _load_all(connection: Connection) -> tuple[ZoneRecord, ...]:
             applications.get(row.id, ()),
             providers.get(row.id, ()),
             resources.get(row.id, ()),
+            issuers.get(row.id, ()),
         )
         for row in connection.execute(active.order_by(zone.c.id))
     )
@@ -156,7 +163,11 @@ def _by_zone(connection: Connection, table: Table) -> dict[str, list[Any]]:
 
 
 def _record(
-    row: Any, applications: Iterable[Any], providers: Iterable[Any], resources: Iterable[Any]
+    row: Any,
+    applications: Iterable[Any],
+    providers: Iterable[Any],
+    resources: Iterable[Any],
+    issuers: Iterable[Any],
 ) -> ZoneRecord:
     policy = (
         None
@@ -192,4 +203,5 @@ def _record(
             for one in applications
             if (retiring := read_retiring(one)) is not None
         },
+        subject_issuers=tuple(read_issuer(one) for one in issuers),
     )
