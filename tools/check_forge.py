@@ -35,6 +35,7 @@ CHECKS = (
     code_scanning.it_runs_on_changes_and_weekly,
     dependency_scans.every_lock_is_scanned,
     dependency_scans.scan_runs_and_fails,
+    dependency_scans.advisories_are_matched_besides,
     dependency_scans.review_fails_at_high,
     dependency_scans.review_excuses_what_the_list_excepts,
     dependency_scans.review_comes_every_two_days,

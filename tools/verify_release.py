@@ -1,25 +1,29 @@
 """Verify a downloaded release with `caracal release verify`, against Sigstore's present trust root.
 
-Usage: REPOSITORY=URL VERSION=vX.Y.Z python -m tools.verify_release DIR     (needs the network for the root)
+Usage: REPOSITORY=URL VERSION=vX.Y.Z [COMMIT=SHA] python -m tools.verify_release DIR
+
+It needs the network for the trust root, and for nothing else.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sigstore.models import ClientTrustConfig
 
 
-def command(folder: str, trust_root: Path, repository: str, version: str) -> Sequence[str]:
+def command(folder: str, trust_root: Path, expected: Mapping[str, str]) -> Sequence[str]:
     """The command that users have, with nothing left unchecked."""
+    commit = expected.get("COMMIT", "")
     return [
         str(Path(sys.executable).parent / "caracal"), "release", "verify", folder,
         "--trust-root", str(trust_root),
-        "--repository", repository,
-        "--version", version.removeprefix("v"),
+        "--repository", expected["REPOSITORY"],
+        "--version", expected["VERSION"].removeprefix("v"),
+        *(["--commit", commit] if commit else []),
     ]  # fmt: skip
 
 
@@ -34,8 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "trusted_root.json"
         write_trust_root(root)
-        run = command(folder, root, os.environ["REPOSITORY"], os.environ["VERSION"])
-        return subprocess.run(run, check=False).returncode
+        return subprocess.run(command(folder, root, os.environ), check=False).returncode
 
 
 if __name__ == "__main__":

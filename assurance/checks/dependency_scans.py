@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from assurance.checks.advisories import DATA
 from assurance.licences import LIST, Policy
 from assurance.schedules import longest_gap, wrong_with_the_times
 from assurance.workflow_files import Step, WorkflowFault, workflow
@@ -88,6 +89,20 @@ def scan_runs_and_fails(root: Path) -> Sequence[str]:
             )
         ]
     return wrong
+
+
+def advisories_are_matched_besides(root: Path) -> Sequence[str]:
+    """The forge also downloads the published advisories, and our own matcher holds every lock to them."""
+    try:
+        jobs = workflow(root, SCAN).jobs
+    except WorkflowFault as fault:
+        return [str(fault)]
+    for job in jobs.values():
+        runs = [(step.run, step.env.get(DATA)) for step in job.steps if not step.if_]
+        data = next((place for run, place in runs if run.startswith("curl --fail ")), None)
+        if data and ("make assurance ARGS=DV-3", data) in runs and not job.if_:
+            return []
+    return [f"{SCAN} does not match what is locked against downloaded advisories"]
 
 
 def review_fails_at_high(root: Path) -> Sequence[str]:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from assurance.checks import NotRunHere
 from assurance.workflow_files import FOLDER, WorkflowFault, workflows
+from tools.repository import repository_files
 
 _BIN = Path(sys.executable).parent
 _TOOLS = frozenset(
     {
         "cp",
+        "curl",
         "diff",
         "docker",
         "echo",
@@ -92,25 +94,31 @@ def actionlint_finds_nothing(root: Path) -> Sequence[str]:
 
 def scripts_are_sound(root: Path) -> Sequence[str]:
     """shellcheck finds nothing in the scripts of the tree and of the workflows."""
-    scripts = {"a script": "exit 0"}
-    for one in workflows(root):
-        for name, job in one.jobs.items():
-            for number, step in enumerate(job.steps):
-                if step.run:
-                    scripts[f"{one.file}: {name}, step {number + 1}"] = step.run
-    for file in sorted(
-        {root / ".ci/run", *(root / "tools").rglob("*.sh"), *(root / "deploy").rglob("*.sh")}
-    ):
-        scripts[file.relative_to(root).as_posix()] = file.read_text()
     wrong = []
-    for place, text in scripts.items():
+    for place, text in _scripts(root):
         ran = subprocess.run(
-            [_BIN / "shellcheck", "--shell=bash", "--severity=style", "--format=gcc", "-"],
+            [_BIN / "shellcheck", "--severity=style", "--format=gcc", "-"],
             input=text, capture_output=True, text=True, check=False,
         )  # fmt: skip
         wrong += [f"{place}: {line.removeprefix('-:')}" for line in ran.stdout.splitlines()]
         wrong += [f"shellcheck did not run: {ran.stderr.strip()[-200:]}"] if ran.stderr else []
     return wrong
+
+
+def _scripts(root: Path) -> Iterator[tuple[str, str]]:
+    for file in repository_files(root):
+        with file.open("rb") as opened:
+            starts = opened.readline()
+        if file.suffix == ".sh" or _SHELL.match(starts):
+            yield file.relative_to(root).as_posix(), file.read_text()
+    for one in workflows(root):
+        for name, job in one.jobs.items():
+            for number, step in enumerate(job.steps, 1):
+                if step.run:
+                    yield f"{one.file}: {name}, step {number}", f"#!/bin/bash\n{step.run}"
+
+
+_SHELL = re.compile(rb"#!.*\b(ba|da)?sh\b")
 
 
 def what_it_runs_is_ours(root: Path) -> Sequence[str]:

@@ -215,7 +215,13 @@ def test_the_verifier_of_the_workflows_is_the_users_command(tmp_path: Path):
     root = tmp_path / "trusted_root.json"
     write_trust_root(root, offline=True)
     (tmp_path / "release").mkdir()
-    run = command(str(tmp_path / "release"), root, "https://example.org/caracal", "v1.2.3")
+    expected = {
+        "REPOSITORY": "https://example.org/caracal",
+        "VERSION": "v1.2.3",
+        "COMMIT": "a" * 40,
+    }
+    run = command(str(tmp_path / "release"), root, expected)
+    assert {"1.2.3", "a" * 40} < set(run)
     ran = subprocess.run([*run, "--json"], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert json.loads(ran.stdout)["verified"] is False

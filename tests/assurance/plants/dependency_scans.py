@@ -18,6 +18,10 @@ PLANTS = {
         edited("suppress_without_a_date", OSV, "--config=osv-scanner.toml", "--config=other.toml"),
         edited("call_it_no_more", TEST, "./.github/workflows/osv.yml", "./.github/workflows/codeql.yml"),
     ),
+    "advisories_are_matched_besides": (
+        edited("match_nothing", OSV, "run: make assurance ARGS=DV-3", "run: make check"),
+        edited("match_other_data", OSV, "curl --fail", "curl"),
+    ),
     "review_fails_at_high": (
         edited("let_high_pass", REVIEW, "fail-on-severity: high", "fail-on-severity: critical"),
         edited("only_warn", REVIEW, "license-check: true", "warn-only: true"),
