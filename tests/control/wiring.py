@@ -15,6 +15,7 @@ from caracal_server.control.operators_http import OperatorApi
 from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.settings import ControlSettings
+from caracal_server.control.views import InstallationView
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog
@@ -115,5 +116,6 @@ def build_control_service(
         readiness=ports.readiness,
         counts=ports.counts,
         version=version,
+        installation=InstallationView("unknown", "", "nobody looked"),
     )
     return ControlService(operators, authenticate, apply, zone_api, OperatorApi(gate, operators))

@@ -26,6 +26,11 @@ from caracal_server.assembly.edges import make_control_side
 from caracal_server.assembly.environment import environment
 from caracal_server.assembly.garbage import settle_memory
 from caracal_server.assembly.gateway_edge import GatewayParts, make_gateway, make_upstream
+from caracal_server.assembly.installed import (
+    installed,
+    log_installation,
+    require_installation,
+)
 from caracal_server.assembly.listeners import Listener
 from caracal_server.assembly.logs import configure_logs
 from caracal_server.assembly.parts import (
@@ -84,11 +89,13 @@ def run(options: UpOptions) -> int:
 async def _serve(options: UpOptions) -> None:
     settings = read_settings(environment())
     configure_logs(settings["LOG_FORMAT"])
+    require_installation(settings, installed())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serving(options, settings):
+        log_installation(installed())
         await stop.wait()
 
 

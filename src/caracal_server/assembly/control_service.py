@@ -16,6 +16,7 @@ from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.assembly.derived_keys import FINGERPRINTS, derived_key
+from caracal_server.assembly.installed import installed
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.assembly.start_entry import RELEASE
 from caracal_server.control.acts import ActLog
@@ -31,6 +32,7 @@ from caracal_server.control.peer_api import ControlPeerApi, PublishedZones
 from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.settings import ControlSettings
+from caracal_server.control.views import InstallationView
 from caracal_server.web.peers.services import Service
 from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge, Route
@@ -136,6 +138,7 @@ class _Offices:
             readiness=self.ground.readiness,
             counts=counts,
             version=RELEASE,
+            installation=InstallationView(*installed().shown),
         )
         return (*zones.routes(), *OperatorApi(gate, self.operators).routes())
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from caracal_server.assembly.installed import installed
 from caracal_server.assembly.parts import Administration, Foundations
 from caracal_server.assembly.start_entry import RELEASE
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
 from caracal_server.control.keys_http import KeyApi
 from caracal_server.control.operators_http import OperatorApi
+from caracal_server.control.views import InstallationView
 from caracal_server.coordinator.service import Coordinator
 from caracal_server.sts.http import PATHS, StsApp
 from caracal_server.web.asgi import Application, Receive, Scope, Send
@@ -59,6 +61,7 @@ def make_control_side(
         readiness=readiness,
         counts=base.graphs.counts,
         version=RELEASE,
+        installation=InstallationView(*installed().shown),
     )
     routes = (
         *health_routes(readiness, registry),

@@ -21,6 +21,11 @@ from caracal_server.assembly.data_directory import DataDirectory
 from caracal_server.assembly.environment import environment
 from caracal_server.assembly.garbage import settle_memory
 from caracal_server.assembly.held_back import HeldBack
+from caracal_server.assembly.installed import (
+    installed,
+    log_installation,
+    require_installation,
+)
 from caracal_server.assembly.listeners import Listener
 from caracal_server.assembly.logs import configure_logs
 from caracal_server.assembly.peering import Peering, peer_certificate
@@ -173,11 +178,13 @@ async def _serve(options: ServiceOptions) -> None:
     if not settings["ISSUER"]:
         raise SettingInvalid(f"{PREFIX}ISSUER must be set, to the same for all services")
     configure_logs(settings["LOG_FORMAT"])
+    require_installation(settings, installed())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serving(options, settings) as beginning:
+        log_installation(installed())
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait((waiting, beginning), return_when=asyncio.FIRST_COMPLETED)
         if beginning.done():

@@ -121,6 +121,8 @@ SETTINGS: Final = (
             "start of the next", _whole(1, 10_080)),
     Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
             _whole(1, 600)),
+    Setting("STRICT_INSTALLATION", "false", "whether a process ends instead of starting when an installed "
+            "file differs from the wheel's RECORD, or when that can not be told", _flag),
     Setting("LOG_FORMAT", "text", "of the process's own log on standard error: text or json", _log_format),
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "release": "release",
     "demo": "demo",
     "version": "version",
+    "verify-install": "verify_install",
 }
 """A command, and the module that has it as `app`."""
 

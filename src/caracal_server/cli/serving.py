@@ -9,6 +9,7 @@ from caracal.authority.outcomes import Unavailable
 from caracal_server.adapters.sealing.key_files import KeyFileError
 from caracal_server.adapters.sql.database import DatabaseInUse
 from caracal_server.assembly.all_in_one import Ready, UpOptions, run
+from caracal_server.assembly.installed import InstallationRefused
 from caracal_server.assembly.settings import SettingInvalid
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.output import print_fields, print_json, say
@@ -40,6 +41,8 @@ def serve(
     announce = _print_json if json else _print
     try:
         code = run(UpOptions(data, control, gateway, database, announce))
+    except InstallationRefused as fault:
+        raise _not_started(ExitCode.REFUSED, str(fault), "install the release again") from None
     except SettingInvalid as fault:
         raise _not_started(ExitCode.USAGE, str(fault), "correct the variable") from None
     except OSError as fault:

@@ -9,6 +9,7 @@ import typer
 
 from caracal.authority.outcomes import Unavailable
 from caracal_server.adapters.sealing.key_files import KeyFileError
+from caracal_server.assembly.installed import InstallationRefused
 from caracal_server.assembly.service_process import ServiceOptions, ServiceReady, run
 from caracal_server.assembly.settings import SettingInvalid
 from caracal_server.cli.failures import CommandFailed, ExitCode
@@ -61,6 +62,8 @@ def _in_use(service: str) -> tuple[type[Exception], ...]:
 def _start_told(in_use: tuple[type[Exception], ...]) -> Iterator[None]:
     try:
         yield
+    except InstallationRefused as fault:
+        raise _not_started(ExitCode.REFUSED, str(fault), "install the release again") from None
     except SettingInvalid as fault:
         raise _not_started(ExitCode.USAGE, str(fault), "correct the variable") from None
     except OSError as fault:

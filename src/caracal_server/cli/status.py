@@ -31,6 +31,12 @@ class _ZoneStatus(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
 
 
+class _Installation(msgspec.Struct, frozen=True):
+    state: str = "unknown"
+    digest: str = ""
+    detail: str = "the server does not say"
+
+
 class Status(msgspec.Struct, frozen=True):
     """What `--json` prints: as Control answers it."""
 
@@ -39,6 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     failing: tuple[_Failing, ...]
     zones: tuple[_ZoneStatus, ...]
     operators: int
+    installation: _Installation = _Installation()
 
 
 @app.command()
@@ -62,6 +69,9 @@ def status(
 def _show(found: Status) -> None:
     state = "ready" if found.ready else "NOT READY"
     say(f"caracal {found.version}: {state}, {count(found.operators, 'operator token')}")
+    installation = found.installation
+    detail = f", {installation.detail}" if installation.detail else ""
+    say(f"  installation {installation.state}{detail} ({installation.digest[:_DIGEST_SHOWN]})")
     for failing in found.failing:
         say(f"  {failing.check}: {failing.detail}")
     counted = sorted({name for zone in found.zones for name in zone.counts})

@@ -20,6 +20,7 @@ from caracal_server.control.keys import RotateKey
 from caracal_server.control.operators import Operators, lacks
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.views import (
+    InstallationView,
     PolicyVersionList,
     StatusView,
     ZoneList,
@@ -72,6 +73,7 @@ class ZoneApi:
     readiness: Readiness
     counts: Counts
     version: str
+    installation: InstallationView
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -193,6 +195,7 @@ class ZoneApi:
         return json_response(
             StatusView(
                 version=self.version,
+                installation=self.installation,
                 ready=report.ready,
                 failing=report.failing,
                 zones=tuple(zones),
