@@ -24,16 +24,20 @@ NEEDED = ("unshare", "nsenter", "setpriv", "ip", "mount", "pivot_root")
 READY_SECONDS = 60
 STOP_SECONDS = 40
 
-FETCH = """
-import json, sys, urllib.request, urllib.error
+FETCHING = """
+import json, subprocess, sys, urllib.error, urllib.request
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-try:
-    answer = opener.open(sys.argv[1], timeout=5)
-except urllib.error.HTTPError as error:
-    answer = error
-except OSError as error:
-    sys.exit(str(error))
-print(json.dumps([answer.status, answer.read().decode()]))
+for url in sys.stdin:
+    try:
+        with opener.open(url.strip(), timeout=5) as answer:
+            found = [answer.status, answer.read().decode()]
+    except urllib.error.HTTPError as error:
+        with error:
+            found = [error.status, error.read().decode()]
+    except OSError:
+        found = None
+    print(json.dumps(found), flush=True)
 """
 
 
@@ -55,9 +59,9 @@ in_a_box = pytest.mark.skipif(bool(why_not_here()), reason=why_not_here() or "it
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A loopback interface that nothing else is on."""
+    """A loopback interface that nothing else is on, and somebody on it who fetches."""
 
-    holder: subprocess.Popen
+    holder: subprocess.Popen[str]
 
     @property
     def enter(self) -> tuple[str, ...]:
@@ -65,11 +69,12 @@ class Network:
 
     def fetch(self, url: str) -> tuple[int, str] | None:
         """GET; nothing when nobody answers."""
-        asked = subprocess.run(
-            [*self.enter, sys.executable, "-c", FETCH, url],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return None if asked.returncode else tuple(json.loads(asked.stdout))
+        assert self.holder.stdin is not None
+        assert self.holder.stdout is not None
+        self.holder.stdin.write(f"{url}\n")
+        self.holder.stdin.flush()
+        found = json.loads(self.holder.stdout.readline())
+        return None if found is None else (found[0], found[1])
 
     def becomes(self, url: str, status: int) -> str:
         """The body, once the status is this."""
@@ -83,12 +88,13 @@ class Network:
 
 @contextlib.contextmanager
 def network() -> Iterator[Network]:
-    command = ["unshare", "--net", "--", "sh", "-c", "ip link set lo up && echo up && exec cat"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"up\n"
+    command = ["unshare", "--net", "--", sys.executable, "-c", FETCHING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         try:
-            yield Network(holder)
+            on = Network(holder)
+            assert on.fetch("http://127.0.0.1:1/") is None
+            yield on
         finally:
             holder.kill()
 
