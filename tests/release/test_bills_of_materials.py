@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from assurance.checks.bills import differences
 from caracal_server.release import bom
 from caracal_server.release.contents import in_image, in_zip
 from caracal_server.release.findings import ReleaseRefused
@@ -134,3 +135,23 @@ def test_what_is_no_bill_is_refused_and_nothing_else_happens(raw: bytes):
     for read in READERS:
         with pytest.raises(ReleaseRefused):
             read(raw)
+
+
+def test_the_check_finds_what_a_bill_leaves_out(release: LocalRelease):
+    """What `assurance` runs over what is really built, shown a bill that names too few and one that is not valid."""
+    stem = "caracal-1.2.3-images-linux-amd64.gateway"
+    inside = {("httpx", "0.28.1"), ("typing-extensions", "4.16.0"), ("caracal", VERSION)}
+    inside |= {("zlib1g", "1:1.3.dfsg+really1.3.1-1")}
+    assert list(differences(release.dist, stem, inside)) == []
+    more = [*differences(release.dist, stem, inside | {("openssl", "3")})]
+    assert [text.partition(" ")[2] for text in more] == ["does not name openssl 3"] * 2
+    for suffix, old, new in (
+        (".cdx.json", '"specVersion": "1.6"', '"specVersion": "6.1"'),
+        (".cdx.json", '"type": "container"', '"type": "vessel"'),
+        (".spdx.json", '"SPDX-2.3"', '"SPDX-9"'),
+    ):
+        file = release.dist / f"{stem}{suffix}"
+        good = file.read_text()
+        file.write_text(good.replace(old, new))
+        assert any("is not valid" in text for text in differences(release.dist, stem, inside))
+        file.write_text(good)
