@@ -29,7 +29,10 @@ def main() -> None:
         contents = json.loads(listed)
         place = _cache() / f"{python}-{hashlib.sha256(listed).hexdigest()[:32]}"
         if not _holds(place, contents):
-            _unpack(archive, about["pythons"][python], about["wheels"], place)
+            try:
+                _unpack(archive, about["pythons"][python], about["wheels"], place)
+            except zipfile.BadZipFile:
+                _refuse("this archive is damaged")
             if not _holds(place, contents):
                 _refuse(f"{place} does not hold what was unpacked into it")
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import http.client
-import json
 import os
 import shutil
 import signal
@@ -11,46 +10,75 @@ import socket
 import struct
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
+from distribution.smoke import Plan, Seen
+
 READY_SECONDS = 60
-STOP_SECONDS = 30
+BETWEEN_SECONDS = 0.2
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
 def main(plan_file: str) -> int:
-    plan = json.loads(Path(plan_file).read_text())
-    root = Path(plan["root"])
-    _mount(root, plan["writable"], plan["user"].partition(":")[0])
+    plan = msgspec.json.decode(Path(plan_file).read_bytes(), type=Plan)
+    root = Path(plan.root)
+    _mount(root, plan.writable, plan.user.partition(":")[0])
     _loopback_up()
-    process = subprocess.Popen(
-        _confined(root, plan["user"], plan["command"]),
-        env=dict(pair.split("=", 1) for pair in plan["environment"]),
+    for command in plan.before:
+        done = subprocess.run(
+            _confined(plan, command), env=plan.environment, stdout=sys.stderr, check=False
+        )
+        if done.returncode:
+            return 1
+    processes = {name: _started(plan, command) for name, command in plan.commands.items()}
+    signal.signal(signal.SIGALRM, lambda *_: _kill(processes))
+    signal.alarm(READY_SECONDS)
+    deadline = time.monotonic() + READY_SECONDS
+    announced = {name: _line(process) for name, process in processes.items()}
+    wrong = [f"{name} ends before it listens" for name, line in announced.items() if not line]
+    wrong = wrong or [f"{one} does not get ready" for one in plan.ask if not _ready(one, deadline)]
+    wrong = wrong or list(_writes(processes, root, plan.writable))
+    if wrong:
+        print("; ".join(wrong))
+        return 1
+    statuses = {name: _status(root / f"proc/{one.pid}/status") for name, one in processes.items()}
+    for process in processes.values():
+        process.send_signal(signal.SIGTERM)
+    seen = [
+        Seen(name, announced[name], statuses[name], process.wait())
+        for name, process in processes.items()
+    ]
+    sys.stdout.buffer.write(msgspec.json.encode(seen))
+    return 0
+
+
+def _started(plan: Plan, command: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        _confined(plan, command),
+        env=plan.environment,
         stdout=subprocess.PIPE,
         stderr=sys.stderr,
         text=True,
     )
-    signal.signal(signal.SIGALRM, lambda *_: process.kill())
-    signal.alarm(READY_SECONDS)
+
+
+def _kill(processes: Mapping[str, subprocess.Popen[str]]) -> None:
+    for process in processes.values():
+        process.kill()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None  # noqa: S101 (it is a pipe)
-    announced = process.stdout.readline()
-    signal.alarm(STOP_SECONDS)
-    if not announced:
-        return 1
-    seen: dict[str, object] = {
-        "announced": announced.strip(),
-        "status": _status(root / f"proc/{process.pid}/status"),
-        "answers": {address: _answer(address) for address in plan["ask"]},
-        "wrong": _writes(process.pid, root, plan["writable"]),
-    }
-    process.send_signal(signal.SIGTERM)
-    seen["exit_code"] = process.wait()
-    sys.stdout.write(json.dumps(seen))
-    return 0
+    return process.stdout.readline().strip()
 
 
-def _mount(root: Path, writable: list[str], user: str) -> None:
+def _mount(root: Path, writable: Sequence[str], user: str) -> None:
     def mount(*arguments: str) -> None:
         subprocess.run(["mount", *arguments], check=True)
 
@@ -71,11 +99,11 @@ def _loopback_up() -> None:
         fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
-def _confined(root: Path, user: str, command: list[str]) -> list[str]:
+def _confined(plan: Plan, command: Sequence[str]) -> list[str]:
     """The command without capabilities: those that `chroot` needs are lost with the change of user."""
     bounds = "--bounding-set=-all,+sys_chroot,+setuid,+setgid"
     drop = [_found("setpriv"), "--no-new-privs", "--inh-caps=-all", bounds]
-    return [*drop, _found("chroot"), f"--userspec={user}", "--groups=", str(root), *command]
+    return [*drop, _found("chroot"), f"--userspec={plan.user}", "--groups=", plan.root, *command]
 
 
 def _found(tool: str) -> str:
@@ -89,6 +117,16 @@ def _status(file: Path) -> dict[str, str]:
     return {name: fields[name].strip() for name in wanted}
 
 
+def _ready(address: str, deadline: float) -> bool:
+    """Whether it comes to answer 200 in time; services find each other only after they listen."""
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if _answer(address) == HTTPStatus.OK:
+                return True
+        time.sleep(BETWEEN_SECONDS)
+    return False
+
+
 def _answer(address: str) -> int:
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=10)
@@ -97,22 +135,21 @@ def _answer(address: str) -> int:
         return connection.getresponse().status
 
 
-def _writes(process: int, root: Path, writable: list[str]) -> list[str]:
-    """Where somebody with root's rights could write in the image, mounts apart; it should be nowhere."""
-    wrong = []
+def _writes(
+    processes: Mapping[str, subprocess.Popen[str]], root: Path, writable: Sequence[str]
+) -> Iterator[str]:
+    """Where somebody with root's rights could write, mounts apart; it should be nowhere."""
     for path in ("etc/passwd", "usr/bin/python3.13"):
-        try:
+        with contextlib.suppress(OSError):
             os.close(os.open(root / path, os.O_WRONLY | os.O_APPEND))
-        except OSError:
-            continue
-        wrong.append(f"/{path} can be written")
-    # What a process sees of its mounts begins at its own root.
-    lines = (root / f"proc/{process}/mountinfo").read_text().splitlines()
-    mounted = {line.split()[4]: line.split()[5].split(",") for line in lines}
-    wrong += [f"{path} is not mounted" for path in writable if path not in mounted]
-    if "ro" not in mounted["/"]:
-        wrong.append("the root is mounted for writing")
-    return wrong
+            yield f"/{path} can be written"
+    for name, process in processes.items():
+        # What a process sees of its mounts begins at its own root.
+        lines = (root / f"proc/{process.pid}/mountinfo").read_text().splitlines()
+        mounted = {line.split()[4]: line.split()[5].split(",") for line in lines}
+        yield from (f"{path} is not mounted" for path in writable if path not in mounted)
+        if "ro" not in mounted["/"]:
+            yield f"the root of {name} is mounted for writing"
 
 
 if __name__ == "__main__":

@@ -98,7 +98,10 @@ VIOLATIONS = {
         image(Volumes={"/tmp": {}, "/var/lib/caracal": {}, "/etc": {}}),
         "it declares ['etc', 'tmp', 'var/lib/caracal'] for writing, not ['tmp', 'var/lib/caracal']",
     ),
-    "a secret": (image(Env=["CARACAL_OPERATOR_TOKEN=x"]), "its environment has CARACAL_OPERATOR_TOKEN"),
+    "a secret": (
+        image(Env=["CARACAL_OPERATOR_TOKEN=x"]),
+        "its environment has CARACAL_OPERATOR_TOKEN",
+    ),
     "a library that is none": (image(Entry("usr/lib/x.so")), "usr/lib/x.so is no library"),
 }
 

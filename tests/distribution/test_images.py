@@ -30,7 +30,9 @@ def _archive(file: Path, *entries: Entry, name: str = "small") -> dict[str, str]
         layers=[layer(entries, EPOCH, "a test")],
     )
     files, digests = layout([made], EPOCH)
-    file.write_bytes(tar(with_parents(Entry(path, data=data) for path, data in files.items()), EPOCH))
+    file.write_bytes(
+        tar(with_parents(Entry(path, data=data) for path, data in files.items()), EPOCH)
+    )
     return digests
 
 

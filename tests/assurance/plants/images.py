@@ -38,7 +38,7 @@ ELSEWHERE = {
     "built_images_are_hardened": (
         "tests/distribution/test_hardening.py::test_what_an_image_may_not_hold_is_found",
     ),
-    "image_runs_confined": (
+    "images_run_confined": (
         "tests/distribution/test_smoke.py::test_an_image_that_runs_as_root_is_found",
         "tests/distribution/test_smoke.py::test_an_image_that_does_not_start_is_found",
     ),
