@@ -137,13 +137,13 @@ def boxed(
     files: Path,
     command: Sequence[str],
     environment: Mapping[str, str] = {},
-    isolate: Sequence[str] = (),
+    cgroup: Path | None = None,
 ) -> Iterator[Boxed]:
     """Start a command in a box of its own.
 
     Args:
         files: is laid over the root.
-        isolate: what `unshare` is told besides.
+        cgroup: what the box sees as the root of the control groups; as outside when `None`.
     """
     mounted = work / "box"
     mounted.mkdir(parents=True)
@@ -151,11 +151,14 @@ def boxed(
     packages = sysconfig.get_path("purelib")
     prepare = ["bash", HERE / "box.sh", mounted, sys.base_prefix, python, packages, ROOT / "src"]
     isolated = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
+    if cgroup is not None:
+        isolated += ["--cgroup"]
+        isolated = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(cgroup), *isolated]
     log = work / "log"
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            [*on.enter, *isolated, *isolate, *prepare, files, *command],
+            [*on.enter, *isolated, *prepare, files, *command],
             env={"PATH": os.environ["PATH"], **environment},
             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         ) as process,
