@@ -213,7 +213,7 @@ REFUSALS = {
             "subject_token": "x",
             "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
         },
-        (400, "invalid_token", "subject_token_unsupported"),
+        (401, "invalid_token", "mandate_malformed"),
         "proven",
     ),
     "an approval": ({"approval_id": "none"}, (401, "access_denied", "approval_unknown"), "proven"),

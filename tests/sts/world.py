@@ -13,14 +13,19 @@ from caracal.authority.mandates import Mandate, MandateClass
 from caracal.tokens.jws import RawToken
 from caracal.tokens.keys import KeySet
 from caracal.tokens.mandates import verify_mandate
+from caracal.tokens.subject_keys import IssuerKeys, parse_issuer_keys
 from caracal.wire.forms import GRANT_TYPE
 from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.memory.minted import MintedInMemory
+from caracal_server.ports.subjects import IssuerKeysUnavailable
 from caracal_server.sts.clients import ClientAuthentication
 from caracal_server.sts.exchange import Exchange
+from caracal_server.sts.federation import Federation
 from caracal_server.sts.http import StsApp
 from caracal_server.sts.metrics import StsMetrics
+from caracal_server.sts.presented import PresentedMandates
 from caracal_server.sts.settings import StsSettings
+from caracal_server.sts.subject_exchange import SubjectExchange
 from caracal_server.web.limits import FailureThrottle
 from tests.support.asgi import Answer, ask
 from tests.support.evidence_log import RecordingLog
@@ -31,6 +36,20 @@ TOKEN = "/oauth/2/token"
 
 
 @dataclass
+class PublishedKeys:
+    """Implements `PublishedIssuerKeys`: what is in `documents`, or nothing."""
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    async def keys(self, jwks_url: str, kid: str) -> IssuerKeys:
+        self.asked.append((jwks_url, kid))
+        if jwks_url not in self.documents:
+            raise IssuerKeysUnavailable(f"{jwks_url} does not answer")
+        return parse_issuer_keys(self.documents[jwks_url])
+
+
+@dataclass
 class World:
     zone: TestZone
     log: RecordingLog
@@ -38,6 +57,7 @@ class World:
     argon2: Argon2Secrets
     minted: MintedInMemory
     registry: CollectorRegistry
+    issuer_keys: PublishedKeys
     session: Any = None
     delegation: Any = None
     fields: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +123,7 @@ async def sts(**settings: Any) -> AsyncIterator[World]:
     chosen = StsSettings(ISSUER, **settings)
     argon2 = Argon2Secrets(zone.clock, zone.entropy)
     minted = MintedInMemory()
+    metrics, issuer_keys = StsMetrics(registry), PublishedKeys()
     app = StsApp(
         settings=chosen,
         clock=zone.clock,
@@ -120,9 +141,22 @@ async def sts(**settings: Any) -> AsyncIterator[World]:
             evidence=log,
             issuer=ISSUER,
         ),
-        metrics=StsMetrics(registry),
+        subjects=SubjectExchange(
+            Federation(
+                clock=zone.clock,
+                entropy=zone.entropy,
+                graphs=zone.graphs,
+                keys=zone.keys,
+                issuer_keys=issuer_keys,
+                evidence=log,
+                issuer=ISSUER,
+                federated=metrics.federated,
+            ),
+            PresentedMandates(zone.clock, zone.graphs, zone.keys, log, ISSUER),
+        ),
+        metrics=metrics,
     )
-    world = World(zone, log, app, argon2, minted, registry)
+    world = World(zone, log, app, argon2, minted, registry, issuer_keys)
     root = zone.start()
     world.session = zone.start(parent_id=root.id)
     world.delegation = zone.delegate(root, world.session)

@@ -10,6 +10,7 @@ from caracal.authority.mandates import Mandate, MandateClass, SubjectType
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.resources import Enforcement, OperationTable, Resource, parse_operation
 from caracal.authority.scopes import ScopeSet
+from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, Provider
 from caracal.tokens.client_secrets import hash_generated
 from caracal.tokens.keys import KeyId, KeySet, SigningKey
@@ -116,6 +117,7 @@ def record(
     applications: tuple[Application, ...] | None = None,
     secrets: dict[str, str] | None = None,
     sealed: dict[str, bytes] | None = None,
+    subject_issuers: tuple[SubjectIssuer, ...] = (),
 ) -> ZoneRecord:
     if applications is None:
         applications = (Application(ALPHA, "Alpha"), Application(BETA, "Beta"))
@@ -137,6 +139,7 @@ def record(
         secret_hashes=secrets,
         sealed_credentials=sealed or {},
         credential_fingerprints={},
+        subject_issuers=subject_issuers,
     )
 
 

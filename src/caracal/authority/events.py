@@ -25,6 +25,8 @@ class Kind(StrEnum):
     SESSION_RESUME = "session.resume"
     SESSION_END = "session.end"
     SESSION_LEASE = "session.lease"
+    SUBJECT_REVOKE = "subject.revoke"
+    """An operator ended all that works for a user."""
     DELEGATION_CREATE = "delegation.create"
     DELEGATION_REVOKE = "delegation.revoke"
     ZONE_APPLY = "zone.apply"
@@ -51,6 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         mandate: id of the mandate minted or presented; `answers` the request id of the decision that a
             result belongs to.
         target: what an administrative act was done to.
+        subject_issuer: who vouches for the subject when it is a user.
         detail: a human sentence, without secrets.
         status, received_bytes, sent_bytes, duration_us: of a call's result.
     """
@@ -66,6 +69,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     application: str = ""
     application_name: str = ""
     subject: str = ""
+    subject_issuer: str = ""
     session: str = ""
     delegations: tuple[str, ...] = ()
     resource: str = ""

@@ -184,7 +184,7 @@ async def _applications(
     upstream = make_upstream(settings)
     stack.push_async_callback(upstream.aclose)
     readiness = Readiness(base.audit.checks() | {"changes_stored": coordinator.commitment.check})
-    sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry)
+    sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry, stack)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
         gateway=make_gateway(_gateway_parts(base), upstream, settings, issuer, readiness, registry),

@@ -106,5 +106,5 @@ def make_upstream(settings: dict[str, Any]) -> PooledUpstreamClient:
             total=total or None,
         ),
         limits=PoolLimits(connections=settings["UPSTREAM_CONNECTIONS"]),
-        tls=verifying_context(settings["CA_FILE"]),
+        tls=verifying_context(settings["CA_FILE"], settings["TLS_EXTRA_CA_FILE"]),
     )

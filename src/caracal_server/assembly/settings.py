@@ -97,6 +97,8 @@ SETTINGS: Final = (
             "hosts, host:port, addresses, networks, separated by commas", PrivateEgress.parse),
     Setting("CA_FILE", "", "certificates, in PEM, that upstreams are verified with, instead of the "
             "system's", _file),
+    Setting("TLS_EXTRA_CA_FILE", "", "certificates, in PEM, that subject issuers and upstreams are verified "
+            "with, besides the others", _file),
     Setting("TRUST_FORWARDED", "false", "whether a proxy in front is believed about the caller's address "
             "(X-Forwarded-For, X-Forwarded-Proto)", _flag),
     Setting("MINIMUM_REMAINING_SECONDS", "35", "a mandate that expires sooner is refused at the Gateway",

@@ -68,7 +68,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     )
     begun = _Begun(keys)
     return Built(
-        app=make_sts(parts, ground.settings, ground.issuer, ground.registry),
+        app=make_sts(parts, ground.settings, ground.issuer, ground.registry, stack),
         evidence=evidence,
         answers=tuple(begun.holding(answer) for answer in api.answers()),
         begin=begun.load,

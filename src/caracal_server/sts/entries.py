@@ -35,6 +35,7 @@ def granted(
         application=application.id,
         application_name=application.name,
         subject=mandate.subject,
+        subject_issuer=mandate.subject_issuer,
         session=mandate.session_id or "",
         delegations=mandate.delegation_path,
         resource=" ".join(mandate.resources),

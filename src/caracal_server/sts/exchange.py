@@ -101,13 +101,15 @@ class Exchange:
         record = RecordId(self.entropy.new_id())
         held = granted.held
         delegation = None if held is None else held.delegation
+        user = None if held is None else held.session.user
         return Mandate(
             id=MandateId(self.entropy.new_id()),
             zone_id=zone_id,
             mandate_class=granted.mandate_class,
             issuer=self.issuer,
-            subject=SubjectId(application.id),
-            subject_type=SubjectType.APPLICATION,
+            subject=SubjectId(application.id if user is None else user.name),
+            subject_type=SubjectType.APPLICATION if user is None else SubjectType.USER,
+            subject_issuer="" if user is None else user.issuer,
             application_id=application.id,
             audience=(self.issuer,),
             scopes=granted.scopes,
@@ -150,6 +152,7 @@ class MintForResource:
             issuer=presented.issuer,
             subject=presented.subject,
             subject_type=presented.subject_type,
+            subject_issuer=presented.subject_issuer,
             application_id=presented.application_id,
             audience=(audience,),
             scopes=presented.scopes if resources else NO_SCOPES,

@@ -23,6 +23,7 @@ from caracal_server.sts.clients import ClientAuthentication, ProvenClient
 from caracal_server.sts.exchange import Exchange, Issued
 from caracal_server.sts.metrics import StsMetrics
 from caracal_server.sts.settings import StsSettings
+from caracal_server.sts.subject_exchange import SubjectExchange
 from caracal_server.web.asgi import (
     JSON,
     NO_SNIFF,
@@ -61,6 +62,7 @@ class StsApp:
     authenticate: ClientAuthentication
     throttle: FailureThrottle
     exchange: Exchange
+    subjects: SubjectExchange
     metrics: StsMetrics
     _in_flight: InFlight = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
@@ -120,6 +122,9 @@ class StsApp:
         client = await self._client(form, identity)
         if isinstance(client, Problem):
             return client
+        if form.subject_token is not None:
+            outcome = await self.subjects(client, form, form.subject_token, identity)
+            return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
         request = ExchangeRequest(
             resources=form.resources,
             scopes=form.scopes,
@@ -241,11 +246,6 @@ def _zone_id(query: bytes) -> ZoneId | None:
 
 def _unsupported(form: TokenRequest) -> Refused | None:
     """What stock clients may send and this STS does not offer."""
-    if form.subject_token is not None:
-        return Refused(
-            Reason.SUBJECT_TOKEN_UNSUPPORTED,
-            "mandates for a resource come from the Gateway: leave subject_token out",
-        )
     if form.approval_id is not None:
         return Refused(Reason.APPROVAL_UNKNOWN, "there is no such approval")
     if form.session_id is not None:

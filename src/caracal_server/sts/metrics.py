@@ -27,6 +27,17 @@ class StsMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self.issuer_key_fetches = Counter(
+            "caracal_sts_issuer_key_fetches",
+            "Key documents of subject issuers: fetched, or failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.federated = Counter(
+            "caracal_sts_users_federated",
+            "Session mandates of users that were issued for ID tokens.",
+            registry=registry,
+        )
         self.unrecorded = Counter(
             "caracal_sts_refusals_unrecorded",
             "Failed client authentications that were counted instead of recorded.",

@@ -25,8 +25,8 @@ from caracal_server.ports.upstream import (
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def verifying_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Trust the system's authorities and, if given, those in `ca_file` (PEM) as well.
+def verifying_context(*ca_files: Path | None) -> ssl.SSLContext:
+    """Trust the system's authorities and those in the files (PEM) that are given as well.
 
     Raises:
         OSError: the file cannot be read or holds no certificate.
@@ -34,7 +34,7 @@ def verifying_context(ca_file: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is not None:
+    for ca_file in filter(None, ca_files):
         context.load_verify_locations(cafile=ca_file)
     return context
 

@@ -49,7 +49,7 @@ MEANINGS: Meanings = {
         "keep the mandate it was exchanged for; when that has expired, get a new ID token",
     ),
     Reason.SUBJECT_TOKEN_MISMATCH: Meaning(
-        "the subject token does not fit the rest of the request",
+        "the subject token does not support the request",
         "send the mandate of the subject that is named, got by the application that asks",
         oauth=_DENIED,
         coordinator=Answer(403, "subject_proof_required"),
