@@ -65,8 +65,8 @@ class Process:
     def log(self) -> Path:
         return self.data.with_name(f"{self.service}.log")
 
-    def start(self) -> dict[str, object]:
-        """Start; return what it said once it listened."""
+    def launch(self) -> None:
+        """Start, without waiting for anything."""
         arguments = ["serve", self.service, "--data", str(self.data), "--json"]
         arguments += ["--listen", f"127.0.0.1:{self.public}"]
         if self.service != "gateway":
@@ -81,12 +81,20 @@ class Process:
                 stderr=stderr,
                 env={**os.environ, **self.environment},
             )
+
+    def announced(self) -> dict[str, object]:
+        """What it says once it listens."""
         ready, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
         line = self.process.stdout.readline() if ready else b""
         if not line:
             self.kill()
             raise RuntimeError(f"{self.service} did not start: {self.log.read_text()}")
         return json.loads(line)
+
+    def start(self) -> dict[str, object]:
+        """Start, and return what it said once it listened."""
+        self.launch()
+        return self.announced()
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -154,7 +162,9 @@ class Apart:
     def start(self, *services: str) -> None:
         """Start services (all of them), and wait until each has all it needs."""
         for service in services or SERVICES:
-            self[service].start()
+            self[service].launch()
+        for service in services or SERVICES:
+            self[service].announced()
         for service in services or SERVICES:
             eventually(self[service].ready, seconds=30)
 

@@ -49,9 +49,11 @@ class RemoteEvidence:
         self._alarm: asyncio.TimerHandle | None = None
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="evidence to audit")
+        self._watching = asyncio.create_task(self._channel.watch(), name="audit is there")
 
     async def append(self, entry: Entry) -> Receipt:
         """Return once the entry is durable.
@@ -85,6 +87,8 @@ class RemoteEvidence:
         if task is not None:
             await asyncio.wait((task,), timeout=CLOSE_SECONDS)
             task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         left = len(self._waiting) + len(self._unsent)
         if left:
             _log.error("results_lost", count=left)
