@@ -93,7 +93,7 @@ def actionlint_finds_nothing(root: Path) -> Sequence[str]:
 
 
 def scripts_are_sound(root: Path) -> Sequence[str]:
-    """shellcheck finds nothing in the scripts of the tree and of the workflows."""
+    """shellcheck finds nothing in the scripts of the tree and the workflows, and each failure ends them."""
     wrong = []
     for place, text in _scripts(root):
         ran = subprocess.run(
@@ -102,7 +102,12 @@ def scripts_are_sound(root: Path) -> Sequence[str]:
         )  # fmt: skip
         wrong += [f"{place}: {line.removeprefix('-:')}" for line in ran.stdout.splitlines()]
         wrong += [f"shellcheck did not run: {ran.stderr.strip()[-200:]}"] if ran.stderr else []
-    return wrong
+    return wrong + [
+        f"{one.file} has scripts in which a failure before a pipe is lost"
+        for one in workflows(root)
+        if any(step.run for job in one.jobs.values() for step in job.steps)
+        and "\ndefaults:\n  run:\n    shell: bash\n" not in one.text
+    ]
 
 
 def _scripts(root: Path) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ import pytest
 
 from assurance.schedules import longest_gap
 from assurance.suppressions import faults
+from tools.debian_archives import sources
 from tools.gate import failures
 from tools.landed import landed
 from tools.lock_files import lock_files
@@ -254,3 +255,12 @@ def test_a_suppression_counts_until_its_day_and_not_after():
 )
 def test_a_malformed_suppression_is_found(text: str):
     assert list(faults(text, date(2026, 3, 1)))
+
+
+def test_each_archive_becomes_a_source_and_none_becomes_nothing():
+    lines = sources("https://one.example/debian https://two.example/security", "trixie")
+    assert lines == [
+        "deb https://one.example/debian trixie main",
+        "deb https://two.example/security trixie main",
+    ]
+    assert not sources(" ", "trixie")

@@ -23,6 +23,7 @@ PLANTS = {
     ),
     "scripts_are_sound": (
         edited("forget_a_quote", ".github/workflows/osv.yml", '"$GITHUB_OUTPUT"', "$GITHUB_OUTPUT"),
+        edited("lose_a_failure", TEST, "    shell: bash\n", "    shell: sh\n"),
         edited("forget_a_quote_in_ci", ".ci/run", "make check", "make $ARGS check"),
     ),
     "what_it_runs_is_ours": (
