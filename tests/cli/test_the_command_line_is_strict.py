@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,10 @@ def test_every_command_has_help_and_json(cli, words):
 
 def test_the_version_is_one_line_or_one_document(cli):
     assert cli("version").out.startswith("caracal 0.")
-    assert cli("version", "--json").document["version"] in cli("version").out
+    document = cli("version", "--json").document
+    assert document["version"] in cli("version").out
+    assert document["openssl"].startswith("OpenSSL ")
+    assert document["tls"] == ssl.OPENSSL_VERSION
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_every_command_is_documented():
 def test_the_module_runs_like_the_program():
     command = [sys.executable, "-m", "caracal_server.cli", "version", "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert set(json.loads(finished.stdout)) == {"version", "python"}
+    assert set(json.loads(finished.stdout)) == {"version", "python", "openssl", "tls"}
 
 
 def test_completion_offers_the_commands():

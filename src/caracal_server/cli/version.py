@@ -18,7 +18,9 @@ def show(json: JsonOption = False) -> None:
         installed = version("caracal")
     except PackageNotFoundError:
         installed = "unknown"
-    if json:
-        sys.stdout.write(f'{{"version":"{installed}","python":"{python_version()}"}}\n')
-    else:
+    if not json:
         sys.stdout.write(f"caracal {installed} (Python {python_version()})\n")
+        return
+    from caracal_server.cli.version_details import details  # noqa: PLC0415 (slow to import)
+
+    sys.stdout.write(details(installed))
