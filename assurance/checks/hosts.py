@@ -32,7 +32,6 @@ LOOSENED: Final = frozenset(
         "privileged",
         "cap_add",
         "devices",
-        "network_mode",
         "pid",
         "ipc",
         "userns_mode",
@@ -103,6 +102,8 @@ def _unconfined(service: Mapping[str, Any]) -> Iterator[str]:
             yield f"{field} is {service.get(field)!r}"
     for field in sorted(LOOSENED & service.keys()):
         yield f"has {field}"
+    if service.get("network_mode", "none") != "none":
+        yield f"is on the network {service['network_mode']}"
     # What runs once and ends needs no bound on what it does for ever.
     for field in () if service.get("profiles") else BOUNDED:
         if field not in service:
