@@ -128,3 +128,13 @@ def test_nothing_changes_where_a_key_can_not_be_written(tmp_path):
     with pytest.raises(KeyFileError):
         change.begin(b"n" * 32)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_can_not_be_used_is_a_store_that_can_not_be_reached(
+    ring, entropy, tmp_path
+):
+    opener, sealer = ring.credential_opener(needed_by=None), ring.credential_sealer()
+    (tmp_path / OPENING).unlink()
+    with pytest.raises(Unavailable):
+        CredentialsResealed(ring, opener, sealer, entropy).begin()
+    assert opener.open("z", "p", sealer.seal("z", "p", CREDENTIAL)) == CREDENTIAL
