@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from caracal_server.release.findings import Check, Outcome, Reason
 from caracal_server.release.manifest import MANIFEST, Kind
 from caracal_server.release.sums import BUNDLE, SUMS
-from caracal_server.release.verification import Report
+from caracal_server.release.verification import Report, verify
 from tests.support.release import LocalRelease, build
 
 
@@ -256,3 +257,68 @@ def test_an_image_that_is_not_the_one_stated_is_refused(
     release.list_again()
     release.sign_again()
     assert reasons(release.verify(), Check.IMAGES) == {Reason.IMAGE_CHANGED}
+
+
+def test_a_manifest_of_another_format_is_refused_and_nothing_rests_on_it(release: LocalRelease):
+    file = release.dist / MANIFEST
+    file.write_text(file.read_text().replace("caracal-release/1", "caracal-release/2"))
+    release.sum_again()
+    report = release.verify()
+    assert reasons(report) == {Reason.MALFORMED}
+    outcomes = {finding.check: finding.outcome for finding in report.findings}
+    assert outcomes[Check.MANIFEST] is Outcome.REFUSED
+    assert outcomes[Check.SIGNATURE] is Outcome.UNCHECKED
+    assert not report.verified(accepted=set(Check))
+
+
+def _name_twice(document: dict) -> None:
+    document["components"].append(document["components"][0])
+
+
+def _name_nothing(document: dict) -> None:
+    del document["components"][0]["purl"]
+
+
+def _say_nothing_of_the_subject(document: dict) -> None:
+    document["metadata"]["component"]["hashes"] = []
+
+
+@pytest.mark.parametrize("edit", [_name_twice, _name_nothing, _say_nothing_of_the_subject])
+def test_a_bill_that_leaves_open_what_it_means_is_refused(release: LocalRelease, edit):
+    file = release.dist / (release.path(Kind.WHEEL).name + ".cdx.json")
+    document = json.loads(file.read_text())
+    edit(document)
+    file.write_text(json.dumps(document))
+    release.list_again()
+    release.sign_again()
+    assert reasons(release.verify()) == {Reason.MALFORMED}
+
+
+def test_a_bill_of_another_artifact_is_refused(release: LocalRelease):
+    wheel, sdist = release.path(Kind.WHEEL).name, release.path(Kind.SDIST).name
+    other = (release.dist / f"{sdist}.spdx.json").read_bytes()
+    (release.dist / f"{wheel}.spdx.json").write_bytes(other)
+    release.list_again()
+    release.sign_again()
+    assert reasons(release.verify()) == {Reason.SBOM_DISAGREES}
+
+
+def test_an_spdx_document_about_two_things_is_refused(release: LocalRelease):
+    file = release.dist / (release.path(Kind.WHEEL).name + ".spdx.json")
+    document = json.loads(file.read_text())
+    document["relationships"].append(
+        document["relationships"][0] | {"relatedSpdxElement": document["packages"][1]["SPDXID"]}
+    )
+    file.write_text(json.dumps(document))
+    release.list_again()
+    release.sign_again()
+    assert reasons(release.verify()) == {Reason.MALFORMED}
+
+
+def test_a_commit_that_the_caller_names_must_be_the_one(release: LocalRelease):
+    trust = release.trust()
+    for commit, verified in (("c" * 40, True), ("d" * 40, False)):
+        expected = msgspec.structs.replace(trust.expected, commit=commit)
+        report = verify(release.dist, msgspec.structs.replace(trust, expected=expected))
+        assert report.verified() is verified
+    assert reasons(report) == {Reason.OTHER_COMMIT}

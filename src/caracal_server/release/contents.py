@@ -57,7 +57,7 @@ def in_zip(path: Path) -> frozenset[Component]:
     try:
         with zipfile.ZipFile(path) as archive:
             return frozenset(_in_zip(archive))
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as fault:
+    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as fault:
         raise ReleaseRefused(Reason.MALFORMED, path.name, f"not a zip archive: {fault}") from None
 
 
@@ -93,7 +93,8 @@ def _in_layer(files: tarfile.TarFile) -> Iterator[Component]:
         name = member.name
         is_python = _METADATA.search(name) is not None
         is_debian = _DPKG.search(name) is not None and not name.endswith(_SUMS_OF_DPKG)
-        stream = files.extractfile(member) if is_python or is_debian else None
+        read = member.isfile() and (is_python or is_debian)
+        stream = files.extractfile(member) if read else None
         if stream is None:
             continue
         raw = stream.read(MAX_METADATA_BYTES)

@@ -63,8 +63,8 @@ class OciArchive:
                 raise self._refuse(f"not an OCI archive: {fault}") from None
             files = [one for one in members if not one.isdir()]
             self._members = {one.name.removeprefix("./"): one for one in files}
-            if len(self._members) != len(files):
-                raise self._refuse("two members share a name")
+            if len(self._members) != len(files) or not all(one.isfile() for one in files):
+                raise self._refuse("two members share a name, or one is no plain file")
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -81,11 +81,11 @@ class OciArchive:
 
     @property
     def strangers(self) -> tuple[str, ...]:
-        """Members that an OCI archive does not have, links among them."""
+        """Members that an OCI archive does not have."""
         return tuple(
             name
-            for name, one in self._members.items()
-            if not one.isfile() or not (name.startswith(_BLOBS) or name in {_INDEX, _MARKER})
+            for name in self._members
+            if not (name.startswith(_BLOBS) or name in {_INDEX, _MARKER})
         )
 
     def index(self) -> Index:
