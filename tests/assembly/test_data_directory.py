@@ -29,3 +29,12 @@ def test_what_was_announced_can_be_withdrawn(tmp_path):
     directory.withdraw()
     directory.withdraw()
     assert not directory.server_file.exists()
+
+
+def test_the_database_is_the_one_that_was_named_or_that_a_file_says_or_embedded(tmp_path):
+    directory = DataDirectory(tmp_path)
+    file = tmp_path / "url"
+    file.write_text("postgresql://u:p@h/two\n")
+    assert directory.database("postgresql://h/one", file) == "postgresql://h/one"
+    assert directory.database(None, file) == "postgresql://u:p@h/two"
+    assert directory.database(None, None) == directory.database_url

@@ -31,6 +31,12 @@ class DataDirectory:
     def database_url(self) -> str:
         return f"sqlite:///{(self.root / 'caracal.db').absolute()}"
 
+    def database(self, named: str | None, file: Path | None) -> str:
+        """The database's URL: as named, else as the file says, else of the embedded store."""
+        if named is None and file is not None:
+            return file.read_text(encoding="utf-8").strip()
+        return named or self.database_url
+
     @property
     def operator_token(self) -> Path:
         return self.root / "operator.token"

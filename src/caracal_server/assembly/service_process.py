@@ -268,15 +268,10 @@ def _ground(options: ServiceOptions, settings: dict[str, Any]) -> Ground:
     return Ground(
         directory=directory,
         settings=settings,
-        database=options.database or _database(settings, directory),
+        database=directory.database(options.database, settings["DATABASE_FILE"]),
         clock=clock,
         entropy=entropy,
         peering=Peering(options.service, directory, settings, clock, entropy),
         checks=checks,
         readiness=Readiness(checks),
     )
-
-
-def _database(settings: dict[str, Any], directory: DataDirectory) -> str:
-    file: Path | None = settings["DATABASE_FILE"]
-    return directory.database_url if file is None else file.read_text(encoding="utf-8").strip()

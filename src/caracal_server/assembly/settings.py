@@ -99,6 +99,7 @@ SETTINGS: Final = (
             "system's", _file),
     Setting("TLS_EXTRA_CA_FILE", "", "certificates, in PEM, that subject issuers and upstreams are verified "
             "with, besides the others", _file),
+    Setting("DATABASE_FILE", "", "holds the database's URL, instead of `--database`", _file),
     Setting("TRUST_FORWARDED", "false", "whether a proxy in front is believed about the caller's address "
             "(X-Forwarded-For, X-Forwarded-Proto)", _flag),
     Setting("MINIMUM_REMAINING_SECONDS", "35", "a mandate that expires sooner is refused at the Gateway",
@@ -149,7 +150,6 @@ PEER_SETTINGS: Final = (
             _seconds(1, 60)),
     Setting("CONFIGURATION_STALE_SECONDS", "30", "how old a view of zones and key sets may be",
             _seconds(2, 600)),
-    Setting("DATABASE_FILE", "", "holds the database's URL, instead of `--database`", _file),
 )  # fmt: skip
 """What services that run apart read besides."""
 
