@@ -68,7 +68,7 @@ def _text(root: Path, case: str) -> str:
 
 
 def _parse(case: str, text: str) -> Iterator[Manifest]:
-    for content in yaml.safe_load_all(text):
+    for content in yaml.load_all(text, Loader=yaml.CSafeLoader):
         if content:
             yield Manifest(case, content)
 
@@ -79,7 +79,7 @@ def same(first: str, second: str) -> bool:
 
 
 def _by_name(text: str) -> dict[tuple[str, str], Object]:
-    found = (one for one in yaml.safe_load_all(text) if one)
+    found = (one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one)
     return {(one["kind"], one["metadata"]["name"]): one for one in found}
 
 

@@ -13,7 +13,7 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
 import yaml
 
 from assurance.checks import NotRunHere
-from assurance.manifests import Manifest, Object, manifests, same, workloads
+from assurance.manifests import WORKLOADS, Manifest, Object, manifests, same, workloads
 from tools import chart
 
 KUBERNETES: Final = "1.37"
@@ -117,8 +117,9 @@ def _unconfined(one: Manifest) -> Iterator[str]:
 def pods_are_looked_after(root: Path) -> Sequence[str]:
     """Every process has probes on the real paths, bounded resources, and a disruption budget of its own."""
     found = manifests(root)
-    wrong = [text for one in workloads(root) for text in _neglected(one)]
-    for one in workloads(root):
+    processes = [one for one in found if one.kind in WORKLOADS]
+    wrong = [text for one in processes for text in _neglected(one)]
+    for one in processes:
         budgets = [
             other
             for other in found
@@ -230,8 +231,8 @@ def values_are_checked(root: Path) -> Sequence[str]:
     known = set(schema["properties"]["settings"]["properties"])
     from_elsewhere = {
         name for name in documented
-        if name in {"ISSUER", "CA_FILE", "DATABASE_FILE", "UNSAFE_PEER_NO_TLS"}
-        or name.startswith("PEER") or _operates(root, name)
+        if name in {"ISSUER", "UNSAFE_PEER_NO_TLS"} or name.endswith("_FILE")
+        or name.startswith("PEER_") or _operates(root, name)
     }  # fmt: skip
     if known != documented - from_elsewhere:
         wrong.append(

@@ -109,9 +109,9 @@ readinessProbe:
   readOnly: true
 {{- end }}
 {{- end }}
-{{- if .root.Values.upstreamCertificates.existingConfigMap }}
-- name: upstream-certificates
-  mountPath: /run/caracal/upstream-certificates
+{{- if .root.Values.extraCertificates.existingConfigMap }}
+- name: extra-certificates
+  mountPath: /run/caracal/extra-certificates
   readOnly: true
 {{- end }}
 {{- end -}}
@@ -152,9 +152,9 @@ readinessProbe:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- with .root.Values.upstreamCertificates }}
+{{- with .root.Values.extraCertificates }}
 {{- if .existingConfigMap }}
-- name: upstream-certificates
+- name: extra-certificates
   configMap:
     name: {{ .existingConfigMap }}
     items:

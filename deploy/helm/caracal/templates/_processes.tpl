@@ -77,9 +77,9 @@ control:
   value: {{ .root.Values.issuer | quote }}
 - name: CARACAL_LOG_FORMAT
   value: {{ get .root.Values.settings "LOG_FORMAT" | default "json" | quote }}
-{{- if .root.Values.upstreamCertificates.existingConfigMap }}
-- name: CARACAL_CA_FILE
-  value: /run/caracal/upstream-certificates/ca.crt
+{{- if .root.Values.extraCertificates.existingConfigMap }}
+- name: CARACAL_TLS_EXTRA_CA_FILE
+  value: /run/caracal/extra-certificates/ca.crt
 {{- end }}
 {{- if .facts.keeps }}
 {{- if .given.database.existingSecret }}
