@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from caracal_server.release.findings import Reason, ReleaseRefused, TrustRootUnr
 from caracal_server.release.identity import Builder, Expected, Signed
 from caracal_server.release.keyless import open_verifier
 from tests.support.sigstore import ISSUED, Sigstore, Workflow
+from tests.support.timestamps import TimestampAuthority
 
 STATEMENT = json.dumps(
     {
@@ -182,3 +184,36 @@ def test_the_library_s_own_command_agrees(tmp_path: Path):
 
     assert judged(BUILDER.identity) == 0
     assert judged(BUILDER.identity.replace("release.yml", "test.yml")) != 0
+
+
+def stamped(authority: TimestampAuthority, since: timedelta) -> bytes:
+    """A bundle whose only time is a timestamp of now, under a certificate issued so long before."""
+    issued = datetime.now(UTC).replace(microsecond=0) - since
+    return SIGSTORE.sign_with_timestamp(STATEMENT, authority, issued, Workflow())
+
+
+def test_a_bundle_with_a_signed_timestamp_verifies_too(tmp_path: Path):
+    authority = TimestampAuthority(tmp_path)
+    root = tmp_path / "trusted_root.json"
+    root.write_bytes(SIGSTORE.trusted_root(authority))
+    verify = open_verifier(root)
+    assert verify(stamped(authority, timedelta(minutes=1)), BUILDER).payload == STATEMENT
+    ours = SIGSTORE.trusted_root(authority)
+    other = json.loads(Sigstore().trusted_root()) | {
+        name: json.loads(ours)[name] for name in ("tlogs", "ctlogs", "timestampAuthorities")
+    }
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    elsewhere = open_verifier(tmp_path / "other.json")
+    assert refused(elsewhere, stamped(authority, timedelta(minutes=1))) is (
+        Reason.UNTRUSTED_CERTIFICATE
+    )
+    late = stamped(authority, timedelta(hours=1))
+    assert refused(verify, late) is Reason.EXPIRED_CERTIFICATE
+    good = json.loads(stamped(authority, timedelta(minutes=1)))
+    good["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": []}
+    assert refused(verify, json.dumps(good).encode()) is Reason.BAD_SIGNATURE
+
+
+def test_a_timestamp_of_an_authority_that_nobody_trusts_is_refused(verify: Verify, tmp_path: Path):
+    authority = TimestampAuthority(tmp_path)
+    assert refused(verify, stamped(authority, timedelta(minutes=1))) is Reason.BAD_SIGNATURE

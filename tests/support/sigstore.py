@@ -22,6 +22,7 @@ from caracal.evidence.checkpoints import Checkpoint
 from caracal.evidence.notes import NoteSignature, SignedNote
 from caracal.evidence.proofs import prove_inclusion
 from caracal.evidence.tree import TreeState, leaf_hash
+from tests.support.timestamps import TimestampAuthority
 
 ISSUED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LIFETIME = timedelta(minutes=10)
@@ -101,8 +102,8 @@ class Sigstore:
             .issuer_name(name)
             .public_key(self.authority.public_key())
             .serial_number(1)
-            .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-            .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+            .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(
@@ -113,9 +114,9 @@ class Sigstore:
         for number in range(5):
             self._append(b"someone else's entry %d" % number)
 
-    def trusted_root(self) -> bytes:
+    def trusted_root(self, *stamps: TimestampAuthority) -> bytes:
         """What a verifier is given: the TrustedRoot document of the Sigstore protocols."""
-        valid = {"start": "2026-01-01T00:00:00Z"}
+        valid = {"start": "2020-01-01T00:00:00Z"}
         log, certificates = (
             _spki(self.log_key.public_key()),
             _spki(self.certificate_log.public_key()),
@@ -136,6 +137,7 @@ class Sigstore:
             "ctlogs": [
                 _log_instance("https://ct.example", certificates, "PKIX_ECDSA_P256_SHA_256")
             ],
+            "timestampAuthorities": [one.document() for one in stamps],
         }
         return json.dumps(document).encode()
 
@@ -150,30 +152,31 @@ class Sigstore:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._issue(key, workflow or Workflow())
         signature = key.sign(_pae(statement), ec.ECDSA(hashes.SHA256()))
-        entry = self._log(statement, signature, certificate, ISSUED + after)
-        bundle = {
-            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
-            "verificationMaterial": {
-                "certificate": {"rawBytes": _b64(certificate.public_bytes(Encoding.DER))},
-                "tlogEntries": [entry],
-            },
-            "dsseEnvelope": {
-                "payload": _b64(statement),
-                "payloadType": PAYLOAD_TYPE,
-                "signatures": [{"sig": _b64(signature)}],
-            },
-        }
-        return json.dumps(bundle).encode()
+        entry = self._log(_body_v1(statement, signature, certificate), "dsse", ISSUED + after)
+        return _bundle(statement, signature, certificate, entry)
 
-    def _issue(self, key: ec.EllipticCurvePrivateKey, workflow: Workflow) -> x509.Certificate:
+    def sign_with_timestamp(
+        self, statement: bytes, authority: TimestampAuthority, issued: datetime, workflow: Workflow
+    ) -> bytes:
+        """Sign in the newer form: the log gives no time, a timestamp authority does, by this machine's clock."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._issue(key, workflow, issued)
+        signature = key.sign(_pae(statement), ec.ECDSA(hashes.SHA256()))
+        entry = self._log(_body_v2(statement, signature, certificate), "hashedrekord", None)
+        stamp = _b64(authority.stamp(signature))
+        return _bundle(statement, signature, certificate, entry, stamp)
+
+    def _issue(
+        self, key: ec.EllipticCurvePrivateKey, workflow: Workflow, issued: datetime = ISSUED
+    ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
             .issuer_name(self.root.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(ISSUED)
-            .not_valid_after(ISSUED + LIFETIME)
+            .not_valid_before(issued)
+            .not_valid_after(issued + LIFETIME)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
@@ -225,42 +228,15 @@ class Sigstore:
         self.nodes |= {(node.level, node.index): node.hash for node in grown}
         return self.tree.size - 1
 
-    def _log(
-        self, statement: bytes, signature: bytes, certificate: x509.Certificate, at: datetime
-    ) -> dict[str, object]:
-        body = json.dumps(
-            {
-                "apiVersion": "0.0.1",
-                "kind": "dsse",
-                "spec": {
-                    "envelopeHash": {"algorithm": "sha256", "value": "0" * 64},
-                    "payloadHash": {"algorithm": "sha256", "value": sha256(statement).hexdigest()},
-                    "signatures": [
-                        {
-                            "signature": _b64(signature),
-                            "verifier": _b64(certificate.public_bytes(Encoding.PEM)),
-                        }
-                    ],
-                },
-            }
-        ).encode()
+    def _log(self, body: bytes, kind: str, at: datetime | None) -> dict[str, object]:
+        """Append an entry and prove it; with a time, promise it too, as the older form does."""
         index = self._append(body)
         log_id = sha256(_spki(self.log_key.public_key())).digest()
-        promise = canonical_json(
-            {
-                "body": _b64(body),
-                "integratedTime": int(at.timestamp()),
-                "logID": log_id.hex(),
-                "logIndex": index,
-            }
-        )
         proof = prove_inclusion(index, self.tree.size, lambda *at: self.nodes[at])
-        return {
+        entry: dict[str, object] = {
             "logIndex": str(index),
             "logId": {"keyId": _b64(log_id)},
-            "kindVersion": {"kind": "dsse", "version": "0.0.1"},
-            "integratedTime": str(int(at.timestamp())),
-            "inclusionPromise": {"signedEntryTimestamp": _b64(self.log_key.sign(promise))},
+            "kindVersion": {"kind": kind, "version": "0.0.1" if at else "0.0.2"},
             "inclusionProof": {
                 "logIndex": str(index),
                 "rootHash": _b64(self.tree.root()),
@@ -270,11 +246,70 @@ class Sigstore:
             },
             "canonicalizedBody": _b64(body),
         }
+        if at is None:
+            return entry
+        seconds = int(at.timestamp())
+        promised = {
+            "body": _b64(body),
+            "integratedTime": seconds,
+            "logID": log_id.hex(),
+            "logIndex": index,
+        }
+        promise = {"signedEntryTimestamp": _b64(self.log_key.sign(canonical_json(promised)))}
+        return entry | {"integratedTime": str(seconds), "inclusionPromise": promise}
 
     def _checkpoint(self, log_id: bytes) -> str:
         text = Checkpoint(_ORIGIN, self.tree.size, self.tree.root()).render()
         signature = NoteSignature("log.example", log_id[:4], self.log_key.sign(text.encode()))
         return SignedNote(text, (signature,)).render()
+
+
+def _bundle(
+    statement: bytes,
+    signature: bytes,
+    certificate: x509.Certificate,
+    entry: dict[str, object],
+    stamp: str = "",
+) -> bytes:
+    material: dict[str, object] = {
+        "certificate": {"rawBytes": _b64(certificate.public_bytes(Encoding.DER))},
+        "tlogEntries": [entry],
+    }
+    if stamp:
+        material["timestampVerificationData"] = {"rfc3161Timestamps": [{"signedTimestamp": stamp}]}
+    document = {
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": material,
+        "dsseEnvelope": {
+            "payload": _b64(statement),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"sig": _b64(signature)}],
+        },
+    }
+    return json.dumps(document).encode()
+
+
+def _body_v1(statement: bytes, signature: bytes, certificate: x509.Certificate) -> bytes:
+    verifier = _b64(certificate.public_bytes(Encoding.PEM))
+    spec = {
+        "envelopeHash": {"algorithm": "sha256", "value": "0" * 64},
+        "payloadHash": {"algorithm": "sha256", "value": sha256(statement).hexdigest()},
+        "signatures": [{"signature": _b64(signature), "verifier": verifier}],
+    }
+    return json.dumps({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec}).encode()
+
+
+def _body_v2(statement: bytes, signature: bytes, certificate: x509.Certificate) -> bytes:
+    verifier = {
+        "x509Certificate": {"rawBytes": _b64(certificate.public_bytes(Encoding.DER))},
+        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+    }
+    entry = {
+        "data": {"algorithm": "SHA2_256", "digest": _b64(sha256(_pae(statement)).digest())},
+        "signature": {"content": _b64(signature), "verifier": verifier},
+    }
+    document = {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": entry}}
+    return json.dumps(document).encode()
 
 
 def _log_instance(url: str, key: bytes, details: str) -> dict[str, object]:
@@ -284,7 +319,7 @@ def _log_instance(url: str, key: bytes, details: str) -> dict[str, object]:
         "publicKey": {
             "rawBytes": _b64(key),
             "keyDetails": details,
-            "validFor": {"start": "2026-01-01T00:00:00Z"},
+            "validFor": {"start": "2020-01-01T00:00:00Z"},
         },
         "logId": {"keyId": _b64(sha256(key).digest())},
     }

@@ -33,6 +33,7 @@ from caracal_server.release.identity import Builder, Signed
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_BUNDLE_BYTES = 4 * 1024 * 1024
 
+_OUTDATED = "not valid at validation time"
 _LIBRARY_SAYS = (
     ("invalid log entry", Reason.BAD_LOG_ENTRY),
     ("failed to verify SCT", Reason.UNTRUSTED_CERTIFICATE),
@@ -111,7 +112,7 @@ def _verify(verifier: Verifier, raw: bytes, builder: Builder) -> Signed:
     except _Refused as fault:
         raise ReleaseRefused(fault.reason, "certificate", _first_line(fault)) from None
     except CertValidationError as fault:
-        reason = _certificate_reason(outline)
+        reason = _certificate_reason(outline, fault)
         raise ReleaseRefused(reason, "certificate", _first_line(fault)) from None
     except Error as fault:
         raise ReleaseRefused(_reason(fault), "bundle", _first_line(fault)) from None
@@ -134,8 +135,11 @@ def _outline(raw: bytes) -> _Outline:
     return outline
 
 
-def _certificate_reason(outline: _Outline) -> Reason:
+def _certificate_reason(outline: _Outline, fault: CertValidationError) -> Reason:
     material = outline.verification_material
+    if not material.tlog_entries[0].integrated_time:  # a timestamp authority gave the time
+        outdated = _OUTDATED in str(fault)
+        return Reason.EXPIRED_CERTIFICATE if outdated else Reason.UNTRUSTED_CERTIFICATE
     certificate = load_der_x509_certificate(b64decode(material.certificate.raw_bytes))
     signed = datetime.fromtimestamp(material.tlog_entries[0].integrated_time, UTC)
     if certificate.not_valid_before_utc <= signed <= certificate.not_valid_after_utc:
