@@ -31,7 +31,13 @@ def _laid_out(files: Path, pod: Manifest, secrets: dict[str, Path]) -> list[str]
     for mount in container["volumeMounts"]:
         volume = volumes.get(mount["name"], {"claim": "of the template"})
         target = files / mount["mountPath"].lstrip("/")
-        if "secret" in volume:
+        if "configMap" in volume:
+            for item in volume["configMap"]["items"]:
+                target.mkdir(parents=True)
+                shutil.copy(
+                    secrets[volume["configMap"]["name"]] / item["key"], target / item["path"]
+                )
+        elif "secret" in volume:
             source = secrets[volume["secret"]["secretName"]]
             named = [(target, mount["subPath"])] if "subPath" in mount else [
                 (target / file.name, file.name) for file in source.iterdir()
@@ -84,16 +90,23 @@ def test_the_grace_period_is_longer_than_the_drain():
 
 
 @in_a_box
-def test_the_pod_of_all_services_gets_ready(tmp_path):
-    (pod,) = _pods("all-in-one")
+def test_the_pod_of_all_services_gets_ready_on_the_database_that_its_secret_names(tmp_path):
+    (pod,) = _pods("all-in-one-everything")
+    # An embedded store will do to show that it is the file's URL that is used.
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/url").write_text(f"sqlite:///{DATA}/named.db")
+    authority = certificates(tmp_path / "tls", {"any": "any"})["any"]
+    (authority / "ca.crt").rename(authority / "bundle.pem")
+    given = {"caracal-database": tmp_path / "secret", "company-authorities": authority}
     files = tmp_path / "files"
-    writable = _laid_out(files, pod, {})
+    writable = _laid_out(files, pod, given)
     command = contained([PROGRAM, *pod.containers[0]["args"]], writable)
     with network() as on, boxed(on, tmp_path, files, command, _environment(pod)) as running:
         ports = _ports(pod)
         probe = pod.containers[0]["readinessProbe"]["httpGet"]
         on.becomes(f"http://127.0.0.1:{ports[probe['port']]}{probe['path']}", 200)
         on.becomes(f"http://127.0.0.1:{ports['gateway']}/health", 200)
+        assert running.run("test", "-s", f"{DATA}/named.db").returncode == 0
         made = running.run(
             PROGRAM, "operator", "create", "someone", "--server", "http://127.0.0.1:8080",
             "--token-file", f"{DATA}/operator.token", as_user=True,
