@@ -169,7 +169,17 @@ def decode(data: bytes | msgspec.Raw, shape: type[Shape]) -> Shape:
 
 
 PUBLIC_FIELDS: Final = frozenset(
-    {"id", "name", "revision", "created_at", "applications", "providers", "resources", "policy"}
+    {
+        "id",
+        "name",
+        "revision",
+        "created_at",
+        "applications",
+        "providers",
+        "resources",
+        "policy",
+        "subject_issuers",
+    }
     | {"subject_issuers"}
 )
 """Fields of a zone's record that every follower gets."""
