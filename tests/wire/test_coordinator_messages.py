@@ -12,6 +12,7 @@ from caracal.authority.outcomes import Reason
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.session_rules import ParentAuthority
 from caracal.authority.sessions import Lifecycle, Session, Status
+from caracal.authority.subjects import User
 from caracal.wire.delegations import (
     CreateDelegationBody,
     parse_create_delegation,
@@ -39,6 +40,7 @@ from caracal.wire.sessions import (
     render_started_session,
     render_suspended,
 )
+from caracal.wire.subjects import parse_revoke_subject, render_revoked_subject
 
 NOW = datetime(2026, 8, 1, 10, 0, 0, 123_456, tzinfo=UTC)
 TEXT = "2026-08-01T10:00:00.123Z"
@@ -113,7 +115,7 @@ def test_a_start_with_every_member_is_read():
         "parent_authority": "none",
         "inherit_parent_edge_id": "E",
         "metadata": {"task": "summarise", "n": 1.50},
-        "subject_token": "ignored",
+        "subject_token": "a.b.c",
     }
     assert parse_start_session(json.dumps(body).encode()) == StartSessionBody(
         application_id="app-1",
@@ -125,7 +127,14 @@ def test_a_start_with_every_member_is_read():
         parent_authority=ParentAuthority.NONE,
         inherit_parent_edge_id="E",
         metadata='{"task":"summarise","n":1.5}',
+        subject_token=b"a.b.c",
     )
+
+
+def test_a_subject_token_is_not_shown():
+    read = parse_start_session(b'{"application_id":"app-1","subject_token":"a.planted.c"}')
+    assert read.subject_token == b"a.planted.c"
+    assert "planted" not in repr(read)
 
 
 def test_a_start_needs_an_application_only():
@@ -156,6 +165,8 @@ STARTS = {
     "empty label": ({"application_id": "a", "labels": [""]}, "labels[0]"),
     "long label": ({"application_id": "a", "labels": ["x" * 65]}, "labels[0]"),
     "metadata": ({"application_id": "a", "metadata": []}, "metadata"),
+    "subject token": ({"application_id": "a", "subject_token": "a.b.\u00e9"}, "subject_token"),
+    "subject token of another type": ({"application_id": "a", "subject_token": 7}, "subject_token"),
     "much metadata": ({"application_id": "a", "metadata": {"x": "y" * 16_384}}, "metadata"),
 }  # fmt: skip
 
@@ -547,6 +558,8 @@ _json = st.recursive(
                 *CREATE,
                 "constraints",
                 "constraints_json",
+                "issuer",
+                "subject_id",
                 "expires_at",
                 "application_id",
                 "labels",
@@ -561,7 +574,13 @@ _json = st.recursive(
 )
 def test_any_json_is_read_or_refused_by_name(body):
     text = json.dumps(body).encode()
-    for parse in (parse_start_session, parse_create_delegation, parse_heartbeat, parse_end):
+    for parse in (
+        parse_start_session,
+        parse_create_delegation,
+        parse_heartbeat,
+        parse_end,
+        parse_revoke_subject,
+    ):
         try:
             parse(text)
         except WireError as error:
@@ -569,3 +588,22 @@ def test_any_json_is_read_or_refused_by_name(body):
         else:
             continue
         assert said
+
+
+def test_a_user_is_revoked_by_issuer_and_name():
+    body = {"issuer": "https://id.example", "subject_id": "auth0|\u540d", "more": 1}
+    user = User("https://id.example", "auth0|\u540d")
+    assert parse_revoke_subject(json.dumps(body).encode()) == (user, "")
+    said = parse_revoke_subject(json.dumps(body | {"reason": "left"}).encode())
+    assert said == (user, "left")
+    assert json.loads(render_revoked_subject(user, 2, 1)) == {
+        "subject_id": user.name,
+        "issuer": user.issuer,
+        "sessions": 2,
+        "delegations": 1,
+    }
+
+
+def test_a_name_that_no_user_has_is_refused():
+    body = {"issuer": "https://id.example", "subject_id": "caracal:shared"}
+    assert refusal(parse_revoke_subject, body).field == "subject_id"

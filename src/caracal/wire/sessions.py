@@ -1,7 +1,7 @@
 """Sessions on the wire of the Coordinator: bodies read, answers rendered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -19,6 +19,7 @@ from caracal.authority.identifiers import (
 from caracal.authority.outcomes import Reason
 from caracal.authority.session_rules import ParentAuthority
 from caracal.authority.sessions import MAX_LABEL_LENGTH, MAX_LABELS, Lifecycle, Session
+from caracal.tokens.jws import RawToken
 from caracal.wire.errors import WireError
 from caracal.wire.instants import render_instant, render_instant_or_null
 from caracal.wire.json_bodies import (
@@ -51,6 +52,7 @@ class _StartMembers(msgspec.Struct):
 
     application_id: str
     subject_session_id: str | None = None
+    subject_token: str | None = None
     parent_id: str | None = None
     lifecycle: Lifecycle = Lifecycle.TASK
     labels: Annotated[tuple[_Label, ...], msgspec.Meta(max_length=MAX_LABELS)] = ()
@@ -76,6 +78,7 @@ class StartSessionBody:
 
     Attributes:
         subject_session_id: the authority record to act under; `None` for the caller's own.
+        subject_token: the mandate that was issued with that record, as proof.
         metadata: a JSON object as text.
     """
 
@@ -88,6 +91,7 @@ class StartSessionBody:
     parent_authority: ParentAuthority
     inherit_parent_edge_id: DelegationId | None
     metadata: str
+    subject_token: RawToken | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,15 @@ def parse_start_session(body: bytes) -> StartSessionBody:
             DelegationId, "inherit_parent_edge_id", members.inherit_parent_edge_id
         ),
         metadata=metadata.decode(),
+        subject_token=None if members.subject_token is None else _raw(members.subject_token),
     )
+
+
+def _raw(text: str) -> RawToken:
+    try:
+        return RawToken(text.encode("ascii"))
+    except UnicodeEncodeError:
+        raise refused("subject_token", "a mandate is ASCII text") from None
 
 
 def parse_heartbeat(body: bytes) -> HeartbeatBody:

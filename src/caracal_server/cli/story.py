@@ -18,6 +18,7 @@ _ACTS: Final[Mapping[Kind, str]] = {
     Kind.SESSION_RESUME: "resumed session {target}",
     Kind.SESSION_END: "ended session {target} and all below it",
     Kind.SESSION_LEASE: "took the lease of session {target}",
+    Kind.SUBJECT_REVOKE: "revoked the user {target} of {subject_issuer} and all that worked for them",
     Kind.DELEGATION_CREATE: "handed {scopes} from session {session} to session {target}",
     Kind.DELEGATION_REVOKE: "revoked delegation {target} and all narrowed from it",
     Kind.ZONE_APPLY: "applied the zone {target}",

@@ -71,6 +71,25 @@ class Authentication:
         token = _bearer(request)
         if token.count(".") == _DOTS_IN_A_MANDATE:
             return self._by_mandate(token, zone_id)
+        return await self._operator(request, zone_id, needed)
+
+    async def operator(
+        self, request: Request, zone_id: ZoneId, needed: OperatorScope
+    ) -> OperatorCaller:
+        """An operator whose token carries the scope; what this is for is no application's."""
+        if _bearer(request).count(".") == _DOTS_IN_A_MANDATE:
+            raise RequestRefused(
+                Problem(
+                    Reason.OPERATOR_SCOPE_MISSING,
+                    "an operator token is needed, and not a mandate",
+                    variant=Variant.OPERATOR_TOKEN_REQUIRED,
+                )
+            )
+        return await self._operator(request, zone_id, needed)
+
+    async def _operator(
+        self, request: Request, zone_id: ZoneId, needed: OperatorScope
+    ) -> OperatorCaller:
         operator = await self.operators(request, needed)
         if isinstance(operator, Refused):
             raise RequestRefused(Problem.of(operator))

@@ -14,6 +14,7 @@ from caracal.authority.outcomes import Refused
 from caracal.authority.resources import ResourceUri
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.sessions import Lifecycle, Session
+from caracal.authority.subjects import User
 from caracal_server.coordinator.callers import OPERATOR, ApplicationCaller, Caller, OperatorCaller
 
 MAX_NAMED = 64
@@ -85,6 +86,18 @@ def revoked(act: Act, delegation: Delegation, change: GraphChange, *, reason: st
     )
 
 
+def revoked_user(act: Act, user: User, change: GraphChange, *, reason: str) -> Entry:
+    entry = _entry(act, Kind.SUBJECT_REVOKE, Verdict.ALLOW, "")
+    return replace(
+        entry,
+        target=user.name,
+        subject_issuer=user.issuer,
+        reason=reason,
+        detail=_count(change),
+        delegations=tuple(row.id for row in change.delegations[:MAX_NAMED]),
+    )
+
+
 def refused(act: Act, kind: Kind, refusal: Refused, asked: Asked) -> Entry:
     application = act.caller.application.id if isinstance(act.caller, ApplicationCaller) else ""
     return replace(
@@ -125,6 +138,8 @@ def _entry(act: Act, kind: Kind, verdict: Verdict, application_id: str) -> Entry
 
 def _of_session(act: Act, kind: Kind, session: Session) -> Entry:
     entry = _entry(act, kind, Verdict.ALLOW, session.application_id)
+    if session.user is not None and not isinstance(act.caller, OperatorCaller):
+        entry = replace(entry, subject=session.user.name, subject_issuer=session.user.issuer)
     ends = session.expires_at if session.lifecycle is Lifecycle.TASK else None
     return replace(
         entry,

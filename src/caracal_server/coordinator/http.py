@@ -23,6 +23,7 @@ from caracal.authority.sessions import Lifecycle, Status
 from caracal.wire.delegations import parse_create_delegation
 from caracal.wire.errors import WireError
 from caracal.wire.sessions import parse_end, parse_heartbeat, parse_start_session
+from caracal.wire.subjects import parse_revoke_subject
 from caracal_server.coordinator.acts import Acts
 from caracal_server.coordinator.callers import Authentication, Caller
 from caracal_server.coordinator.coordination import REQUESTED
@@ -33,6 +34,7 @@ from caracal_server.coordinator.reads import DelegationReads, SessionReads
 from caracal_server.coordinator.sessions import End, Heartbeat, Resume, Suspend, TakeLease
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.coordinator.starting import Start
+from caracal_server.coordinator.users import RevokeUser
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.graph import DelegationQuery, SessionQuery
 from caracal_server.ports.operators import OperatorScope
@@ -77,6 +79,7 @@ class UseCases:
     heartbeat: Heartbeat
     delegate: Delegate
     revoke: Revoke
+    revoke_user: RevokeUser
     sessions: SessionReads
     delegations: DelegationReads
 
@@ -112,6 +115,7 @@ class CoordinatorRoutes:
             ("GET", f"{edges}/{{delegation}}/traverse", self.traverse),
             ("GET", f"{edges}/{{delegation}}/impact", self.impact),
             ("PATCH", f"{edges}/{{delegation}}/revoke", self.revoke),
+            ("POST", "/zones/{zone}/subjects/revoke", self.revoke_subject),
         )
         return tuple(Route(method, path, self._bounded(handler)) for method, path, handler in lines)
 
@@ -183,6 +187,13 @@ class CoordinatorRoutes:
         delegation_id = _id(DelegationId, request, "delegation")
         act, caller = await self._writer(request)
         return _answer(await self.acts.run(self.use.revoke(act, caller, delegation_id)))
+
+    async def revoke_subject(self, request: Request) -> Response:
+        zone_id = _id(ZoneId, request, "zone")
+        caller = await self.authentication.operator(request, zone_id, OperatorScope.WRITE)
+        user, reason = _read(parse_revoke_subject, await self._body(request))
+        act = self._act(request, zone_id, caller)
+        return _answer(await self.acts.run(self.use.revoke_user(act, user, reason or REQUESTED)))
 
     async def active(self, request: Request) -> Response:
         zone_id, caller = await self._reader(request)

@@ -23,7 +23,9 @@ from caracal_server.coordinator.sessions import (
 )
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.coordinator.starting import Start
+from caracal_server.coordinator.subjects import SubjectProofs
 from caracal_server.coordinator.sweeper import SweepBounds, Sweeper
+from caracal_server.coordinator.users import RevokeUser
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog
@@ -88,22 +90,23 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
         commitment=commitment,
     )
     acts = Acts()
+    proofs = MandateProofs(ports.keys, settings.issuer)
     routes = CoordinatorRoutes(
         settings=settings,
         clock=ports.clock,
-        authentication=_authentication(settings, ports),
+        authentication=_authentication(ports, proofs),
         acts=acts,
-        use=_use_cases(coordination, _receipts(settings, ports)),
+        use=_use_cases(coordination, _receipts(settings, ports), proofs),
     )
     bounds = SweepBounds(settings.sweep_interval, settings.sweep_limit)
     return Coordinator(routes.table(), Sweeper(coordination, acts, bounds), commitment, acts)
 
 
-def _authentication(settings: CoordinatorSettings, ports: CoordinatorPorts) -> Authentication:
+def _authentication(ports: CoordinatorPorts, proofs: MandateProofs) -> Authentication:
     return Authentication(
         clock=ports.clock,
         directory=ports.directory,
-        proofs=MandateProofs(ports.keys, settings.issuer),
+        proofs=proofs,
         authority=ports.graphs,
         operators=ports.operators,
     )
@@ -119,10 +122,12 @@ def _receipts(settings: CoordinatorSettings, ports: CoordinatorPorts) -> Idempot
     )
 
 
-def _use_cases(coordination: Coordination, receipts: IdempotencyReceipts) -> UseCases:
+def _use_cases(
+    coordination: Coordination, receipts: IdempotencyReceipts, proofs: MandateProofs
+) -> UseCases:
     steps = Steps(coordination)
     return UseCases(
-        start=Start(coordination, receipts),
+        start=Start(coordination, receipts, SubjectProofs(proofs)),
         suspend=Suspend(steps),
         resume=Resume(steps),
         end=End(steps),
@@ -130,6 +135,7 @@ def _use_cases(coordination: Coordination, receipts: IdempotencyReceipts) -> Use
         heartbeat=Heartbeat(steps),
         delegate=Delegate(coordination, receipts),
         revoke=Revoke(coordination),
+        revoke_user=RevokeUser(coordination),
         sessions=SessionReads(coordination),
         delegations=DelegationReads(coordination),
     )

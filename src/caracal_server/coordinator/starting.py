@@ -21,6 +21,7 @@ from caracal_server.coordinator.idempotency import (
     IdempotencyReceipts,
     Operation,
 )
+from caracal_server.coordinator.subjects import Bound, SubjectProofs
 from caracal_server.web.problems import Problem
 
 NOT_STORED = "start_not_stored"
@@ -36,6 +37,7 @@ class Start:
 
     coordination: Coordination
     receipts: IdempotencyReceipts
+    subjects: SubjectProofs
 
     async def __call__(
         self,
@@ -49,13 +51,18 @@ class Start:
         Raises:
             Unavailable: it could not be recorded or stored; no session was started.
         """
-        outcome: Answered | Refused = _foreign(caller, body) or await self.receipts.once(
-            Operation(act.zone_id, _OPERATION, caller.application.id),
-            key,
-            lambda: _request(caller, body),
-            now=act.at,
-            live=lambda session_id: self._is_live(act, SessionId(session_id)),
-            make=lambda draft: self._start(act, caller, body, draft),
+        bound = _foreign(caller, body) or self.subjects(act, caller, body)
+        outcome: Answered | Refused = (
+            bound
+            if isinstance(bound, Refused)
+            else await self.receipts.once(
+                Operation(act.zone_id, _OPERATION, caller.application.id),
+                key,
+                lambda: _request(caller, body),
+                now=act.at,
+                live=lambda session_id: self._is_live(act, SessionId(session_id)),
+                make=lambda draft: self._start(act, bound, body, draft),
+            )
         )
         if isinstance(outcome, Answered):
             return outcome
@@ -67,13 +74,13 @@ class Start:
         return await self.coordination.refuse(act, Kind.SESSION_START, outcome, asked)
 
     async def _start(
-        self, act: Act, caller: ApplicationCaller, body: StartSessionBody, draft: Draft | None
+        self, act: Act, bound: Bound, body: StartSessionBody, draft: Draft | None
     ) -> Answered | Refused:
         parts = self.coordination
         parts.commitment.require_settled()
         graph = parts.graph(act.zone_id)
         act = replace(act, at=parts.clock.now())
-        change = graph.plan_start(self._wanted(caller, body), now=act.at)
+        change = bound.revoked(graph) or graph.plan_start(self._wanted(bound, body), now=act.at)
         if isinstance(change, Refused):
             return change
         session = change.sessions[0]
@@ -90,13 +97,14 @@ class Start:
         )
         return answer
 
-    def _wanted(self, caller: ApplicationCaller, body: StartSessionBody) -> StartSession:
+    def _wanted(self, bound: Bound, body: StartSessionBody) -> StartSession:
         entropy = self.coordination.entropy
         return StartSession(
             id=SessionId(entropy.new_id()),
             delegation_id=DelegationId(entropy.new_id()),
             application_id=body.application_id,
-            record=caller.mandate.record,
+            record=bound.record,
+            proven=bound.proven,
             parent_id=body.parent_id,
             lifecycle=body.lifecycle,
             labels=body.labels,
@@ -125,16 +133,13 @@ def _foreign(caller: ApplicationCaller, body: StartSessionBody) -> Refused | Non
         return Refused(
             Reason.SESSION_FOREIGN, "application_id is not the application of the mandate"
         )
-    if body.subject_session_id not in {None, caller.mandate.record}:
-        return Refused(
-            Reason.SESSION_UNKNOWN, "subject_session_id is not the authority record of the mandate"
-        )
     return None
 
 
 def _request(caller: ApplicationCaller, body: StartSessionBody) -> JsonValue:
-    """What makes two requests the same; not the mandate, which a repeated request may have renewed."""
-    return {
+    """What makes two requests the same; not the mandates, which a repeated one may have renewed."""
+    named = body.subject_session_id
+    return ({} if named in {None, caller.mandate.record} else {"record": named}) | {
         "caller": caller.application.id,
         "subject": caller.mandate.subject,
         "application_id": body.application_id,
