@@ -81,6 +81,18 @@ def test_an_allowed_call_and_what_came_of_it():
     ]
 
 
+def test_a_user_is_named_with_who_vouches_for_them():
+    user = {"subject": "ann", "subject_issuer": "https://id.example"}
+    lines = story(entry(Kind.EXCHANGE, verdict=Verdict.ALLOW, application="a-1", **user))
+    assert "Who: application a-1 (a-1), for ann of https://id.example." in lines
+    revoked = {"target": "ann", "subject_issuer": "https://id.example", "actor": "ada (op-1)"}
+    [first, *_] = story(entry(Kind.SUBJECT_REVOKE, verdict=Verdict.ALLOW, **revoked))
+    assert first == (
+        "Done: operator ada (op-1) revoked the user ann of https://id.example and all that worked "
+        "for them."
+    )
+
+
 def test_a_call_that_was_cut_says_so():
     lines = story(
         entry(Kind.CALL, verdict=Verdict.ALLOW, operation="GET /events", application="a-1"),

@@ -109,7 +109,10 @@ def _verdict(entry: Entry, who: str) -> str:
 
 def _act(entry: Entry, doer: str, *, allowed: bool) -> str:
     act = _ACTS.get(entry.kind, entry.kind.value).format(
-        target=entry.target or entry.session, session=entry.session, scopes=_scopes(entry)
+        target=entry.target or entry.session,
+        session=entry.session,
+        scopes=_scopes(entry),
+        subject_issuer=entry.subject_issuer,
     )
     return f"Done: {doer} {act}" if allowed else f"Refused: {doer} would have {act}"
 
@@ -148,7 +151,8 @@ def _who(entry: Entry, names: Mapping[str, str]) -> str:
     if entry.application:
         parts.append(f"{_name(entry, names)} ({entry.application})")
     if entry.subject and entry.subject not in {entry.application, entry.actor}:
-        parts.append(f"for {entry.subject}")
+        vouching = f" of {entry.subject_issuer}" if entry.subject_issuer else ""
+        parts.append(f"for {entry.subject}{vouching}")
     if entry.session:
         parts.append(f"in session {entry.session}")
     if entry.delegations and entry.kind in {Kind.EXCHANGE, Kind.CALL, Kind.DELEGATION_CREATE}:
