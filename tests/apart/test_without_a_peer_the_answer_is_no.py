@@ -148,10 +148,9 @@ def test_without_control_calls_go_on_within_the_bound_and_not_beyond(site, fragi
     mandate = authority.mint()
     fragile["control"].kill()
     assert authority.call("/json").status_code == 200
-    stale = eventually(
-        lambda: _refused(authority), seconds=CONFIGURATION_SECONDS + SLACK + 2
-    )
+    stale = eventually(lambda: _refused(authority), seconds=CONFIGURATION_SECONDS + SLACK + 2)
     assert (stale.status_code, reason(stale)) == (503, "peer_unavailable")
+    eventually(lambda: "peer_control" in fragile["gateway"].failing())
     assert reason(authority.use(mandate, "/json")) == "peer_unavailable"
     fragile["control"].start()
     recovered(fragile)
