@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caracal.authority.control_keys import ControlKey, InvalidTrait, control_key
+from caracal.authority.control_keys import (
+    ControlKey,
+    InvalidTrait,
+    control_key,
+    decide_control,
+)
+from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.scopes import ScopeSet
+from caracal.authority.zones import Application
 
 READ = "control:scope:control:zone:read"
 
@@ -67,6 +74,38 @@ def test_traits_say_what_a_control_key_may_ask_for():
 def test_a_slip_is_refused(traits):
     with pytest.raises(InvalidTrait):
         control_key(traits)
+
+
+KEY = Application(
+    "a",
+    "ci",
+    traits=("control:invoke", READ, "control:max-ttl:300", "control:expires:2030-01-01T00:00:00Z"),
+)
+BEFORE = datetime(2029, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def decided(caller=KEY, scopes="control:zone:read", seconds=None, now=BEFORE):
+    lifetime = None if seconds is None else timedelta(seconds=seconds)
+    outcome = decide_control(caller, ScopeSet.parse(scopes), lifetime, now=now)
+    return outcome.reason if isinstance(outcome, Refused) else (outcome - now).total_seconds()
+
+
+def test_a_control_key_gets_what_its_traits_name_for_as_long_as_they_say():
+    assert decided() == 300
+    assert decided(seconds=60) == 60
+    assert decided(seconds=3600) == 300
+    unlimited = Application("a", "ci", traits=("control:invoke", READ))
+    assert decided(unlimited) == 900
+
+
+def test_a_control_key_gets_nothing_else():
+    assert decided(scopes="control:zone:read control:zone:write") is Reason.CONTROL_SCOPE_EXCEEDED
+    assert decided(scopes="") is Reason.SCOPE_MISSING
+    assert decided(seconds=3601) is Reason.LIFETIME_TOO_LONG
+    assert decided(now=BEFORE + timedelta(seconds=1)) is Reason.CONTROL_KEY_EXPIRED
+    assert decided(Application("a", "agent")) is Reason.CONTROL_KEY_REQUIRED
+    spoilt = Application("a", "ci", traits=(*KEY.traits, "control:no-such-limit"))
+    assert decided(spoilt) is Reason.CONTROL_KEY_REQUIRED
 
 
 _parts = st.sampled_from(

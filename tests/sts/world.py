@@ -19,6 +19,7 @@ from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.memory.minted import MintedInMemory
 from caracal_server.ports.subjects import IssuerKeysUnavailable
 from caracal_server.sts.clients import ClientAuthentication
+from caracal_server.sts.control_exchange import ControlExchange
 from caracal_server.sts.exchange import Exchange
 from caracal_server.sts.federation import Federation
 from caracal_server.sts.http import StsApp
@@ -153,6 +154,14 @@ async def sts(**settings: Any) -> AsyncIterator[World]:
                 federated=metrics.federated,
             ),
             PresentedMandates(zone.clock, zone.graphs, zone.keys, log, ISSUER),
+        ),
+        control=ControlExchange(
+            clock=zone.clock,
+            entropy=zone.entropy,
+            keys=zone.keys,
+            evidence=log,
+            issuer=ISSUER,
+            audience="caracal-control",
         ),
         metrics=metrics,
     )

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from caracal.authority.mandates import DEFAULT_LIFETIME
+from caracal.authority.mandates import DEFAULT_LIFETIME, MAX_LIFETIME
+from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.scopes import InvalidScope, Scope, ScopeSet, parse_scope
+from caracal.authority.zones import Application
 
 NAMESPACE = "control:"
 RESERVED = "caracal.sys"
@@ -75,6 +77,42 @@ def control_key(traits: tuple[str, ...]) -> ControlKey | None:
         limits[0] if limits else DEFAULT_LIFETIME,
         ends[0] if ends else None,
     )
+
+
+def decide_control(
+    caller: Application, scopes: ScopeSet, lifetime: timedelta | None, *, now: datetime
+) -> datetime | Refused:
+    """Decide on a mandate for the control side: by the traits of the caller alone, and no policy.
+
+    Args:
+        caller: proven.
+        scopes: asked for.
+        lifetime: asked for; `None` for the default. More than the key allows is shortened.
+        now: UTC.
+
+    Returns:
+        When the mandate ends.
+    """
+    try:
+        key = control_key(caller.traits)
+    except InvalidTrait as fault:
+        return Refused(Reason.CONTROL_KEY_REQUIRED, str(fault))
+    if key is None:
+        return Refused(Reason.CONTROL_KEY_REQUIRED, f"{caller.name} has not the trait {INVOKE}")
+    if key.expires_at is not None and now >= key.expires_at:
+        return Refused(
+            Reason.CONTROL_KEY_EXPIRED, f"the control key expired at {key.expires_at.isoformat()}"
+        )
+    if not len(scopes):
+        return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
+    if not scopes.within(key.scopes):
+        excess = scopes.without(key.scopes).render()
+        return Refused(Reason.CONTROL_SCOPE_EXCEEDED, f"the control key has not: {excess}")
+    if lifetime is not None and lifetime > MAX_LIFETIME:
+        return Refused(
+            Reason.LIFETIME_TOO_LONG, f"ttl_seconds is at most {MAX_LIFETIME.total_seconds():.0f}"
+        )
+    return now + min(lifetime or DEFAULT_LIFETIME, key.max_lifetime)
 
 
 def _scope(trait: str) -> Scope:

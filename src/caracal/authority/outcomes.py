@@ -31,6 +31,11 @@ class Reason(StrEnum):
     SUBJECT_NAME_INVALID = "subject_name_invalid"
     SUBJECT_REVOKED = "subject_revoked"
     RESOURCE_MANDATE_UNAVAILABLE = "resource_mandate_unavailable"
+    CONTROL_KEY_REQUIRED = "control_key_required"
+    CONTROL_KEY_EXPIRED = "control_key_expired"
+    CONTROL_SCOPE_EXCEEDED = "control_scope_exceeded"
+    CONTROL_KEY_ZONE = "control_key_zone"
+    CONTROL_KEY_PROTECTED = "control_key_protected"
     # What is asked.
     REQUEST_MALFORMED = "request_malformed"
     RESOURCE_UNKNOWN = "resource_unknown"

@@ -31,9 +31,18 @@ MAX_FORM_BYTES = 65_536
 MAX_FIELDS = 200
 MAX_SECONDS_DIGITS = 9
 
+OWN_ZONE = ZoneId("")
+"""The zone of the application, which only control keys may leave out."""
+
 # Fields that say the same in request after request, and never a secret.
 _REPEATING = frozenset({"grant_type", "resource", "scope"})
 _UNSUPPORTED = ("actor_token", "client_assertion", "client_assertion_type")
+_NOT_OF_CONTROL_KEYS = (
+    "subject_token",
+    "session_id",
+    "agent_session_id",
+    "delegation_edge_id",
+)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _RESOURCE = re.compile(r"[\x21-\x7e]{1,512}")
 _SECONDS = re.compile(rf"[0-9]{{1,{MAX_SECONDS_DIGITS}}}")
@@ -50,6 +59,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
     """A well-formed token request; nothing in it is proven. Fields are named as on the wire.
 
     Attributes:
+        zone_id: `OWN_ZONE` when it was left out.
         resources: identifiers or resource ids, each once, in ascending order; may be empty.
         session_id: an authority record, in spite of its name.
         agent_session_id: the governed session.
@@ -115,7 +125,7 @@ def parse_token_body(body: bytes) -> TokenRequest:
     subject_token, subject_token_type = _subject_token(fields)
     secret = fields.get("client_secret")
     return TokenRequest(
-        zone_id=_required(ZoneId, "zone_id", fields),
+        zone_id=_zone_id(fields, named),
         application_id=_required(ApplicationId, "application_id", fields),
         client_secret=Secret(secret) if secret else None,
         resources=named,
@@ -250,6 +260,17 @@ def _scopes(text: str) -> ScopeSet:
         return ScopeSet.parse(text) if text else NO_SCOPES
     except InvalidScope as error:
         raise _refused("scope", f"scope: {error}") from None
+
+
+def _zone_id(fields: dict[str, str], resources: tuple[str, ...]) -> ZoneId:
+    """The zone; it may be left out of what control keys ask for, and is theirs then."""
+    if fields.get("zone_id") or len(resources) != 1:
+        return _required(ZoneId, "zone_id", fields)
+    scopes = fields.get("scope", "").split()
+    beyond = any(fields.get(name) for name in _NOT_OF_CONTROL_KEYS)
+    if beyond or not scopes or not all(scope.startswith("control:") for scope in scopes):
+        return _required(ZoneId, "zone_id", fields)
+    return OWN_ZONE
 
 
 def _required(kind: type[Id], name: str, fields: dict[str, str]) -> Id:

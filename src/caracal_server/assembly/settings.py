@@ -1,5 +1,6 @@
 """Every setting of a deployment: its variable, its default, its bounds. `docs/operations.md` lists them."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -86,6 +87,12 @@ def _origin(text: str) -> str:
     return text
 
 
+def _audience(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,128}", text) is None:
+        raise ValueError("1 to 128 letters, digits and . _ -")
+    return text
+
+
 MiB: Final = 1024 * 1024
 
 SETTINGS: Final = (
@@ -95,11 +102,13 @@ SETTINGS: Final = (
             "when empty", _origin),
     Setting("PRIVATE_EGRESS_HOSTS", "", "addresses that are not public and may be called all the same: "
             "hosts, host:port, addresses, networks, separated by commas", PrivateEgress.parse),
-    Setting("CA_FILE", "", "certificates, in PEM, that upstreams are verified with, instead of the "
+    Setting("CA_FILE", "", "certificates, in PEM, that upstreams are verified with, besides the "
             "system's", _file),
-    Setting("TLS_EXTRA_CA_FILE", "", "certificates, in PEM, that subject issuers and upstreams are verified "
-            "with, besides the others", _file),
+    Setting("TLS_EXTRA_CA_FILE", "", "certificates, in PEM, that subject issuers and upstreams are "
+            "verified with, besides those above", _file),
     Setting("DATABASE_FILE", "", "holds the database's URL, instead of `--database`", _file),
+    Setting("CONTROL_AUDIENCE", "caracal-control", "what control keys ask for as their resource, and the "
+            "`aud` of what they get", _audience),
     Setting("TRUST_FORWARDED", "false", "whether a proxy in front is believed about the caller's address "
             "(X-Forwarded-For, X-Forwarded-Proto)", _flag),
     Setting("MINIMUM_REMAINING_SECONDS", "35", "a mandate that expires sooner is refused at the Gateway",

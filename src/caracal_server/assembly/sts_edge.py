@@ -20,6 +20,7 @@ from caracal_server.ports.keys import MintedMandates, SigningKeys, VerifyingKeys
 from caracal_server.ports.upstream import UpstreamTimeouts
 from caracal_server.ports.zones import ClientSecrets, ZoneDirectory
 from caracal_server.sts.clients import ClientAuthentication, PasswordVerifier
+from caracal_server.sts.control_exchange import ControlExchange
 from caracal_server.sts.exchange import Exchange
 from caracal_server.sts.federation import Federation
 from caracal_server.sts.http import StsApp
@@ -93,6 +94,14 @@ def make_sts(
             ),
             PresentedMandates(parts.clock, parts.graphs, parts.keys, parts.evidence, issuer),
         ),
+        control=ControlExchange(
+            clock=parts.clock,
+            entropy=parts.entropy,
+            keys=parts.keys,
+            evidence=parts.evidence,
+            issuer=issuer,
+            audience=settings["CONTROL_AUDIENCE"],
+        ),
         metrics=metrics,
     )
 
@@ -104,7 +113,7 @@ def _issuer_keys(
         EgressGuard(settings["PRIVATE_EGRESS_HOSTS"]),
         timeouts=UpstreamTimeouts(total=ISSUER_KEYS_TIMEOUT),
         limits=PoolLimits(connections=4, waiting=16),
-        tls=verifying_context(settings["CA_FILE"], settings["TLS_EXTRA_CA_FILE"]),
+        tls=verifying_context(settings["TLS_EXTRA_CA_FILE"]),
     )
     stack.push_async_callback(client.aclose)
     return FetchedIssuerKeys(client, parts.clock, metrics.issuer_key_fetches)

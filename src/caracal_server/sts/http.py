@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
+from caracal.authority.control_keys import INVOKE
 from caracal.authority.exchange import ExchangeRequest
 from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.authority.outcomes import Reason, Refused
@@ -20,6 +23,7 @@ from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.sts import entries
 from caracal_server.sts.clients import ClientAuthentication, ProvenClient
+from caracal_server.sts.control_exchange import ControlExchange
 from caracal_server.sts.exchange import Exchange, Issued
 from caracal_server.sts.metrics import StsMetrics
 from caracal_server.sts.settings import StsSettings
@@ -63,6 +67,7 @@ class StsApp:
     throttle: FailureThrottle
     exchange: Exchange
     subjects: SubjectExchange
+    control: ControlExchange
     metrics: StsMetrics
     _in_flight: InFlight = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
@@ -119,11 +124,16 @@ class StsApp:
             raise RequestRefused(_problem(error)) from None
 
     async def _exchange(self, form: TokenRequest, identity: str) -> Issued | Problem:
+        if not form.zone_id:
+            form = self._at_home(form)
         client = await self._client(form, identity)
         if isinstance(client, Problem):
             return client
         if form.subject_token is not None:
             outcome = await self.subjects(client, form, form.subject_token, identity)
+            return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
+        if self.control.audience in form.resources:
+            outcome = await self.control(client, form, identity)
             return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
         request = ExchangeRequest(
             resources=form.resources,
@@ -141,6 +151,15 @@ class StsApp:
         except TokenRefused as error:
             return Problem(error.reason, error.detail)
         return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
+
+    def _at_home(self, form: TokenRequest) -> TokenRequest:
+        """The request with the zone of the application that claims to be a control key, if it is one."""
+        home = self.directory.application_zone(form.application_id)
+        zone = None if home is None else self.directory.zone(home)
+        application = None if zone is None else zone.applications.get(form.application_id)
+        if home is None or application is None or INVOKE not in application.traits:
+            return form
+        return msgspec.structs.replace(form, zone_id=home)
 
     async def _client(self, form: TokenRequest, identity: str) -> ProvenClient | Problem:
         held_off = self.throttle.blocked_for(form.application_id)

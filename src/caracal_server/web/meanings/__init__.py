@@ -8,6 +8,7 @@ from caracal_server.web.meanings import (
     administration,
     asking,
     calls,
+    control_keys,
     graph,
     mandates,
     subjects,
@@ -17,6 +18,7 @@ from caracal_server.web.meanings.answers import Meaning, Meanings
 GROUPS: tuple[tuple[str, Meanings], ...] = (
     ("Who asks, and what for", asking.MEANINGS),
     ("For whom", subjects.MEANINGS),
+    ("Control keys", control_keys.MEANINGS),
     ("Sessions and delegations", graph.MEANINGS),
     ("Policy and mandates", mandates.MEANINGS),
     ("Calls through the Gateway", calls.MEANINGS),
