@@ -4,6 +4,7 @@ Source: Binary distribution format, "The .dist-info directory"; Recording instal
 """
 
 import base64
+import csv
 import hashlib
 import os
 import sys
@@ -77,7 +78,10 @@ def read_installation(
     found = next(iter(distributions(name=DISTRIBUTION, path=places)), None)
     if found is None:
         return _unknown(digest, present, "no distribution of that name is installed")
-    recorded = _recorded(found)
+    try:
+        recorded = _recorded(found)
+    except (ValueError, TypeError, csv.Error):
+        return Installation(State.DIFFERENT, digest, len(present), ("RECORD can not be read",))
     if not any(name.startswith(f"{PACKAGES[0]}/") for name in recorded):
         why = "an editable installation: its files are a working copy's, and no RECORD lists them"
         return _unknown(digest, present, why)
@@ -118,13 +122,23 @@ def _digest(present: Mapping[str, str]) -> str:
 
 
 def _recorded(found: Distribution) -> Mapping[str, str]:
-    """What RECORD says of each file: its SHA-256 in hex, or nothing where it gives no hash."""
+    """What RECORD gives of each file: its SHA-256 as it is written there, or nothing for another hash.
+
+    Raises:
+        ValueError, TypeError, csv.Error: it is not a RECORD.
+    """
     recorded = {}
     for file in found.files or ():
-        mode, value = (file.hash.mode, file.hash.value) if file.hash else ("", "")
-        known = base64.urlsafe_b64decode(f"{value}==").hex() if mode == "sha256" else ""
-        recorded[file.as_posix()] = known
+        known = file.hash if file.hash is not None and file.hash.mode == "sha256" else None
+        recorded[file.as_posix()] = known.value if known is not None else ""
     return recorded
+
+
+def _as_recorded(digest: str) -> str:
+    try:
+        return base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
+    except ValueError:
+        return digest
 
 
 def _differences(
@@ -138,6 +152,6 @@ def _differences(
         actual = present.get(name) if ours else _sha256(path) if path.is_file() else None
         if actual is None:
             yield f"{name} is missing"
-        elif actual != expected:
+        elif _as_recorded(actual) != expected:
             yield f"{name} was changed, or can not be read"
     yield from (f"{name} came in addition" for name in present.keys() - recorded.keys())
