@@ -22,7 +22,16 @@ ROTATIONS: Final = {
         ("operator", "revoke"),
     ),
 }
+APART: Final = "tests/apart/test_keys_rotate_apart.py"
+ROTATIONS_APART: Final = (
+    "test_signing_keys_rotate_and_no_call_fails",
+    "test_the_key_of_the_logs_rotates_at_audit_and_no_call_and_no_proof_fails",
+    "test_secrets_of_applications_rotate_and_no_call_fails",
+    "test_operator_tokens_rotate_and_no_request_of_an_operator_fails",
+)
+LOAD: Final = Path("tests/support/load.py")
 _LOAD: Final = "under_load"
+_DEMANDS: Final = ("assert load.faults == []", "assert set(load.statuses) == {200}")
 
 
 def each_is_rotated_under_load(root: Path) -> Sequence[str]:
@@ -44,10 +53,30 @@ def each_is_rotated_under_load(root: Path) -> Sequence[str]:
             for one in commands
             if one not in asked
         ]
-    load = ast.unparse(functions[_LOAD]) if _LOAD in functions else ""
-    if "assert set(load.statuses) == {200}" not in load or "assert load.faults == []" not in load:
-        wrong.append(f"{TESTS}: the load does not demand that every call succeeds")
-    return wrong
+    return [*wrong, *_load_is_lenient(root)]
+
+
+def also_where_services_run_apart(root: Path) -> Sequence[str]:
+    """A test rotates under load, over five processes, what the page says rotates there, too."""
+    wrong = []
+    for name in ROTATIONS_APART:
+        wrong += named_tests.what_is_wrong(root, f"{APART}::{name}")
+    if wrong:
+        return wrong
+    for node in ast.parse((root / APART).read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name in ROTATIONS_APART and not _loads(node):
+            wrong.append(f"{APART}::{node.name} rotates without a load")
+    return [*wrong, *_load_is_lenient(root)]
+
+
+def _load_is_lenient(root: Path) -> list[str]:
+    demanded = {
+        ast.unparse(statement)
+        for node in ast.parse((root / LOAD).read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == _LOAD
+        for statement in node.body
+    }
+    return [f"{LOAD} does not demand: {one}" for one in _DEMANDS if one not in demanded]
 
 
 def page_names_each_command(root: Path) -> Sequence[str]:
@@ -69,13 +98,9 @@ def page_names_each_command(root: Path) -> Sequence[str]:
 
 def _asked_under_load(test: ast.FunctionDef) -> set[tuple[str, str]]:
     """The first two words of each command that the body of a load runs."""
-    loads = [
-        node
-        for node in ast.walk(test)
-        if isinstance(node, ast.With)
-        and any(_LOAD in ast.unparse(item.context_expr) for item in node.items)
+    calls = [
+        inner for load in _loads(test) for inner in ast.walk(load) if isinstance(inner, ast.Call)
     ]
-    calls = [inner for load in loads for inner in ast.walk(load) if isinstance(inner, ast.Call)]
     return {
         (str(first.value), str(second.value))
         for call in calls
@@ -83,3 +108,12 @@ def _asked_under_load(test: ast.FunctionDef) -> set[tuple[str, str]]:
         for first, second in [call.args[:2]]
         if isinstance(first, ast.Constant) and isinstance(second, ast.Constant)
     }
+
+
+def _loads(test: ast.FunctionDef) -> list[ast.With]:
+    return [
+        node
+        for node in ast.walk(test)
+        if isinstance(node, ast.With)
+        and any(_LOAD in ast.unparse(item.context_expr) for item in node.items)
+    ]

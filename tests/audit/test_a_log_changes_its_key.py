@@ -2,20 +2,27 @@
 
 from contextlib import asynccontextmanager
 
+import httpx
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from caracal.authority.events import Kind
+from caracal.authority.events import Entry, Kind
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Refused, Unavailable
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.checkpoints import verify_checkpoint
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
+from caracal_server.audit.key_api import LogKeyApi
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.service import build_audit_service
 from caracal_server.audit.succession import LogKeyChange
 from caracal_server.ports.evidence import EvidenceQuery
+from caracal_server.ports.operators import OperatorScope
+from caracal_server.web.operators import OperatorIdentity
+from caracal_server.web.problems import render_problem_details
+from caracal_server.web.routes import Edge
 from tests.audit.logbook import OTHER, ZONE, TestClock, TwoZones, entry, log_key, settings
 from tests.support.evidence_store import Fault, FaultyEvidenceStore
 
@@ -39,13 +46,13 @@ class Files:
 
 
 @asynccontextmanager
-async def audit(store, keys=None, files=None):
+async def audit(store, keys=None, files=None, **more):
     service = build_audit_service(
-        store, TwoZones(), keys or LogKeys(log_key()), TestClock(), settings()
+        store, TwoZones(), keys or LogKeys(log_key()), TestClock(), settings(**more)
     )
     await service.start()
     try:
-        yield service, service.key_change(TestClock(), files or Files())
+        yield service, service.key_change(files or Files())
     finally:
         await service.close()
 
@@ -150,3 +157,57 @@ async def test_a_checkpoint_of_neither_key_is_none_of_this_log():
         assert key.key_id not in signers(note)
         with pytest.raises(EvidenceError):
             verify_checkpoint(note, key)
+
+
+class Entropy:
+    def token_bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def new_id(self) -> str:
+        return "fresh"
+
+
+SCOPES = {
+    "writer": frozenset({OperatorScope.READ, OperatorScope.WRITE}),
+    "reader": frozenset({OperatorScope.READ}),
+}
+
+
+async def authenticate(request, scope):
+    name = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if name not in SCOPES:
+        return Refused(Reason.OPERATOR_UNKNOWN, "nobody of that name")
+    if scope not in SCOPES[name]:
+        return Refused(Reason.OPERATOR_SCOPE_MISSING, f"lacks the scope {scope}")
+    return OperatorIdentity(f"id-of-{name}", name, SCOPES[name])
+
+
+async def test_who_may_write_changes_the_key_and_who_was_refused_is_on_record():
+    store, system = FaultyEvidenceStore(), ZoneId("system")
+    async with audit(store, own_logs=(system,)) as (_, change):
+        routes = LogKeyApi(change, authenticate).routes()
+        edge = Edge(routes, refuse=render_problem_details, entropy=Entropy())
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(edge), base_url="http://audit"
+        ) as client:
+
+            async def ask(act: str, who: str) -> tuple[int, dict]:
+                headers = {"authorization": f"Bearer {who}"}
+                answer = await client.post(f"/v1/evidence/key/{act}", headers=headers)
+                return answer.status_code, answer.json()
+
+            assert (await ask("rotate", "stranger"))[0] == 401
+            assert await announced(store, system) == []
+            assert (await ask("rotate", "reader"))[0] == 403
+            assert await ask("rotate", "writer") == (200, {"signing": 2})
+            assert (await ask("rotate", "writer"))[0] == 400
+            assert await ask("retire", "writer") == (200, {"signing": 1})
+        found = await store.search(system, EvidenceQuery(ascending=True))
+        entries = [msgspec.json.decode(one.data, type=Entry) for one in found]
+        assert [(one.kind, one.actor) for one in entries] == [
+            (Kind.ADMIN_REFUSED, "reader (id-of-reader)"),
+            *[(Kind.KEY_ROTATE, "writer (id-of-writer)")] * 2,
+            (Kind.ADMIN_REFUSED, "writer (id-of-writer)"),
+            *[(Kind.KEY_ROTATE, "writer (id-of-writer)")] * 2,
+        ]
+        assert entries[1].detail == "make the next key of the evidence logs"

@@ -1,62 +1,18 @@
 """Every key and secret is rotated while agents work, and no call of theirs fails."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+import httpx
 import pytest
 
 from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.notes import VerifierKey, parse_verifier_key
 from tests.support.deployment import API, Authority, Deployment, Zone, deployed, eventually
+from tests.support.load import CALLS_AFTER, under_load
 from tests.support.running import Running, running_caracal, start_caracal
 
 CREDENTIAL = "the-upstream-credential-that-is-resealed"
-AGENTS = 3
-CALLS_BEFORE, CALLS_AFTER = 6, 12
-
-
-@dataclass(slots=True)
-class Load:
-    """Agents that mint and call, again and again, each over connections of its own."""
-
-    work: Callable[[], int]
-    statuses: list[int] = field(default_factory=list)
-    faults: list[BaseException] = field(default_factory=list)
-    ending: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self.ending.is_set():
-            try:
-                self.statuses.append(self.work())
-            except BaseException as fault:  # noqa: BLE001 (shown when the load ends)
-                self.faults.append(fault)
-                return
-
-    def after(self, calls: int) -> None:
-        """Return once so many more calls were answered."""
-        wanted = len(self.statuses) + calls
-        eventually(lambda: self.faults or len(self.statuses) >= wanted, seconds=60)
-
-
-@contextmanager
-def under_load(work: Callable[[], int]) -> Iterator[Load]:
-    """Rotate in the body; every call before, meanwhile and after it must have succeeded."""
-    load = Load(work)
-    threads = [threading.Thread(target=load.run) for _ in range(AGENTS)]
-    for thread in threads:
-        thread.start()
-    try:
-        load.after(CALLS_BEFORE)
-        yield load
-        load.after(CALLS_AFTER)
-    finally:
-        load.ending.set()
-        for thread in threads:
-            thread.join()
-    assert load.faults == []
-    assert set(load.statuses) == {200}
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +50,11 @@ def calls(zone: Zone, authority: Authority) -> Callable[[], int]:
         return answer.status_code
 
     return work
+
+
+def operate(deployment: Deployment, path: str) -> httpx.Response:
+    url = f"{deployment.running.control}/v1/{path}"
+    return deployment.http.post(url, headers=deployment.operator)
 
 
 def published(zone: Zone) -> set[str]:
@@ -208,8 +169,8 @@ def test_whatever_was_rotated_is_there_after_a_restart(tmp_path, upstream):
     with deployed(running, upstream) as it:
         zone = zone_with_credential(it)
         known = log_key(zone)
-        for command in (("key", "rotate"), ("key", "reseal"), ("key", "rotate-log")):
-            running.ask(*command)
+        for path in (f"zones/{zone.name}/keys/rotate", "keys/reseal", "evidence/key/rotate"):
+            assert operate(it, path).status_code == 200
         assert running.stop() == 0
     with (
         running_caracal(tmp_path / "data", environment=egress) as again,
@@ -218,7 +179,7 @@ def test_whatever_was_rotated_is_there_after_a_restart(tmp_path, upstream):
         zone = replace(zone, deployment=it)
         assert zone.agent().authority().call("/json").status_code == 200
         assert verify_bundle(export(zone), known).key == known
-        assert again.ask("key", "retire-log") == {"signing": 1}
-        assert again.run("key", "retire-log").returncode == 1
+        assert operate(it, "evidence/key/retire").json() == {"signing": 1}
+        assert operate(it, "evidence/key/retire").status_code == 400
         assert verify_bundle(export(zone), log_key(zone)).entries
-        assert again.ask("key", "reseal")["credentials"] == 1
+        assert operate(it, "keys/reseal").json() == {"signing_keys": 2, "credentials": 1}

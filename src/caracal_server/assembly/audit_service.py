@@ -9,7 +9,7 @@ from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.migrations import migrate
-from caracal_server.assembly.log_keys import log_keys
+from caracal_server.assembly.log_keys import log_key_routes, log_keys
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
@@ -48,7 +48,11 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     watching = asyncio.create_task(control.watch())
     stack.callback(watching.cancel)
     ground.checks |= audit.checks() | {"peer_control": control.check}
-    routes = audit.routes(RemoteOperators(control))
+    operators = RemoteOperators(control)
+    routes = (
+        *audit.routes(operators),
+        *log_key_routes(audit, ring, ground.entropy, operators),
+    )
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=local_log(audit.sequencer, logs),

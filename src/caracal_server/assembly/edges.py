@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from caracal_server.adapters.memory.single_use import SingleUseInMemory
 from caracal_server.assembly.installed import installed
+from caracal_server.assembly.log_keys import log_key_routes
 from caracal_server.assembly.parts import Administration, Foundations
 from caracal_server.assembly.start_entry import RELEASE
+from caracal_server.control.control_mandates import ControlMandates
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
 from caracal_server.control.keys_http import KeyApi
@@ -51,6 +54,14 @@ def make_control_side(
         administration.authentication,
         base.stores.zones,
         administration.acts,
+        ControlMandates(
+            clock=base.clock,
+            directory=base.zones,
+            keys=base.zone_keys,
+            used=SingleUseInMemory(started_at=base.clock.now()),
+            issuer=sts.settings.issuer,
+            audience=sts.control.audience,
+        ),
     )
     zones = ZoneApi(
         gate=gate,
@@ -67,8 +78,9 @@ def make_control_side(
         *health_routes(readiness, registry),
         *zones.routes(),
         *OperatorApi(gate, administration.operators).routes(),
-        *KeyApi(gate, administration.reseal, administration.log_key).routes(),
+        *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),
+        *log_key_routes(base.audit, base.ring, base.entropy, administration.authentication),
     )
     return ControlSide(
         sts=sts,

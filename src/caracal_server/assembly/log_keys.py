@@ -1,4 +1,4 @@
-"""The files of the evidence logs' keys, as Audit needs them."""
+"""The keys of the evidence logs: their files, as Audit needs them, and what changes them."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,11 @@ from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sealing.key_files import KEY_BYTES
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sealing.succession import key_files_as_store
+from caracal_server.audit.key_api import LogKeyApi
 from caracal_server.audit.logs import LogKey, LogKeys
+from caracal_server.audit.service import AuditService
+from caracal_server.web.operators import Authenticate
+from caracal_server.web.routes import Route
 
 
 def log_key(private: Ed25519PrivateKey) -> LogKey:
@@ -22,6 +26,13 @@ def log_keys(ring: KeyRing, *, needed_by: str | None) -> LogKeys:
     if before is None:
         return LogKeys(current)
     return LogKeys(current, log_key(Ed25519PrivateKey.from_private_bytes(before)))
+
+
+def log_key_routes(
+    audit: AuditService, ring: KeyRing, entropy: SystemEntropy, authenticate: Authenticate
+) -> tuple[Route, ...]:
+    """What changes the key, wherever Audit runs."""
+    return LogKeyApi(audit.key_change(LogKeyFilesOf(ring, entropy)), authenticate).routes()
 
 
 @dataclass(frozen=True, slots=True)

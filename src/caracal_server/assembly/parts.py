@@ -24,14 +24,14 @@ from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.assembly.derived_keys import FINGERPRINTS, RECEIPTS, derived_key
 from caracal_server.assembly.graph_limits import graph_limits
-from caracal_server.assembly.log_keys import LogKeyFilesOf, log_keys
+from caracal_server.assembly.log_keys import log_keys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.control.acts import ActLog
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
 from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
-from caracal_server.control.keys import ChangeLogKey, RotateKey
+from caracal_server.control.keys import RotateKey
 from caracal_server.control.operators import Operators
 from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
@@ -148,7 +148,6 @@ class Administration:
     renew: RenewSecret
     rotate: RotateKey
     reseal: Reseal
-    log_key: ChangeLogKey
 
 
 def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
@@ -205,9 +204,6 @@ def make_administration(
             publication,
             SigningKeysResealed(base.ring, base.stores.keys, base.seal, base.entropy),
             CredentialsResealed(base.ring, base.opener, sealer, base.entropy),
-        ),
-        log_key=ChangeLogKey(
-            acts, base.audit.key_change(base.clock, LogKeyFilesOf(base.ring, base.entropy))
         ),
     )
 

@@ -28,6 +28,7 @@ class AuditService:
     sweep: Sweep
     reader: EvidenceReader
     logs: Logs
+    clock: Clock
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -53,9 +54,9 @@ class AuditService:
             "evidence_integrity": self.sweep.check,
         }
 
-    def key_change(self, clock: Clock, files: LogKeyFiles) -> LogKeyChange:
+    def key_change(self, files: LogKeyFiles) -> LogKeyChange:
         """What changes the key that signs for the logs."""
-        return LogKeyChange(self.logs, self.sequencer, self.checkpointer, clock, files)
+        return LogKeyChange(self.logs, self.sequencer, self.checkpointer, self.clock, files)
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
         """The read API."""
@@ -76,4 +77,5 @@ def build_audit_service(
         sweep=Sweep(store, logs, integrity),
         reader=EvidenceReader(store, checkpointer, logs),
         logs=logs,
+        clock=clock,
     )

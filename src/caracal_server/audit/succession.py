@@ -61,6 +61,7 @@ class LogKeyChange:
                     Reason.REQUEST_MALFORMED,
                     "two keys sign already; retire the one before first",
                 )
+            await self._record(actor, request, detail="make the next key of the evidence logs")
             # Both at once: no checkpoint may lack the signature of the key that auditors know.
             keys.before, keys.current = keys.current, self._files.begin()
             for zone_id in self._logs.all():
@@ -78,6 +79,7 @@ class LogKeyChange:
             before = self._logs.keys.before
             if before is None:
                 return Refused(Reason.REQUEST_MALFORMED, "there is one key, and it signs")
+            await self._record(actor, request, detail="retire the key before of the evidence logs")
             for zone_id in self._logs.all():
                 await self._announce(zone_id, before, actor, request, until="signed this entry")
                 await self._require_taken_over(zone_id)
@@ -85,11 +87,44 @@ class LogKeyChange:
             self._logs.keys.before = None
             return None
 
+    async def record_refused(self, actor: str, request: str, refused: Refused) -> None:
+        """Record that an operator was refused a change.
+
+        Raises:
+            Unavailable: it could not be recorded.
+        """
+        for zone_id in self._logs.settings.own_logs:
+            await self._sequencer.append(
+                Entry(
+                    format=ENTRY_FORMAT,
+                    kind=Kind.ADMIN_REFUSED,
+                    zone=zone_id,
+                    at=self._clock.now_us(),
+                    request=request,
+                    verdict=Verdict.REFUSE,
+                    reason=refused.reason,
+                    target="evidence logs",
+                    detail=refused.detail,
+                    actor=actor,
+                )
+            )
+
+    async def _record(self, actor: str, request: str, *, detail: str) -> None:
+        """Record what is about to be done, in the log that belongs to no zone."""
+        for zone_id in self._logs.settings.own_logs:
+            await self._append(zone_id, actor, request, "evidence logs", detail)
+
     async def _announce(
         self, zone_id: ZoneId, before: LogKey, actor: str, request: str, *, until: str
     ) -> None:
         following = self._logs.verifier(zone_id).render()
         leaving = self._logs.verifier_of(before, zone_id).render()
+        detail = f"this log is signed by {following}, and by {leaving} until it {until}"
+        await self._append(zone_id, actor, request, "evidence log", detail)
+
+    async def _append(
+        self, zone_id: ZoneId, actor: str, request: str, target: str, detail: str
+    ) -> None:
         await self._sequencer.append(
             Entry(
                 format=ENTRY_FORMAT,
@@ -98,8 +133,8 @@ class LogKeyChange:
                 at=self._clock.now_us(),
                 request=request,
                 verdict=Verdict.ALLOW,
-                target="evidence log",
-                detail=f"this log is signed by {following}, and by {leaving} until it {until}",
+                target=target,
+                detail=detail,
                 actor=actor,
             )
         )
