@@ -13,7 +13,7 @@ DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check assurance fix bench lock lock-images dist dist-verify dist-smoke clean \
+.PHONY: help demo test check assurance fix bench lock lock-images dist dist-verify dist-smoke deploy-check clean \
   attest-release verify-release
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test    prove every promise        (ARGS='-k gateway' runs a part)"
 	@echo "make check   formatting, lint, types, import rules, links, shape"
 	@echo "make assurance  hold every security claim against its evidence"
+	@echo "make deploy-check  render the chart with a real helm, judge it, start what deploy/ describes"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   measure, with a baseline in the same run"
 	@echo "make dist    build what a release holds, from the last commit"
@@ -37,6 +38,12 @@ test: $(VENV)/dev.stamp
 
 assurance: $(VENV)/dev.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
 	@$(BIN)/python -m assurance $(ARGS)
+
+# A helm of its own is built once, in about five minutes, where there is none and a Go toolchain is.
+deploy-check: $(VENV)/dev.stamp $(VENV)/tools/checkov.stamp
+	@$(BIN)/python -m tools.chart --build-helm
+	@$(BIN)/python -m assurance DP-1 DP-2 DP-3 DP-4 DP-5
+	@$(BIN)/python -m pytest -q tests/deploy
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check .

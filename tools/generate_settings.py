@@ -1,8 +1,9 @@
-"""Write the tables of settings in `docs/operations.md` from the settings that the code reads.
+"""Write the tables of settings in `docs/operations.md`, and those that the chart knows, from the code's.
 
 Usage: python -m tools.generate_settings
 """
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from caracal_server.assembly.settings import PEER_SETTINGS, SETTINGS, Setting
 from tools.repository import ROOT
 
 PAGE = ROOT / "docs" / "operations.md"
+CHART = ROOT / "deploy" / "helm" / "caracal" / "values.schema.json"
 TABLES = (("settings", SETTINGS), ("peer settings", PEER_SETTINGS))
 
 
@@ -32,9 +34,23 @@ def _with_table(page: str, title: str, settings: Sequence[Setting]) -> str:
     return f"{before}{begin}\n\n" + "\n".join(table).replace("` `", "") + f"\n\n{end}{after}"
 
 
+def render_schema(schema: str) -> str:
+    """Return the schema of the chart's values with the settings that are not the chart's own to set."""
+    own = ("ISSUER", "UNSAFE_PEER_NO_TLS")
+    names = [
+        entry.name
+        for entry in (*SETTINGS, *PEER_SETTINGS)
+        if entry.name not in own and not entry.name.endswith("_FILE") and entry.name[:5] != "PEER_"
+    ]
+    rows = ",\n".join(f'        "{name}": {{"type": "string"}}' for name in names)
+    known = re.compile(r'("settings": \{[^}]*?"properties": \{\n).*?(\n      \})', re.DOTALL)
+    return known.sub(lambda found: f"{found[1]}{rows}{found[2]}", schema, count=1)
+
+
 def main() -> int:
-    """Write the tables."""
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the tables and the schema."""
+    for file, rendered in ((PAGE, render), (CHART, render_schema)):
+        file.write_text(rendered(file.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -10,5 +10,7 @@ if [ -d /sys/fs/cgroup/systemd ]; then
 else
   mount -t cgroup2 box /sys/fs/cgroup
 fi
+# As it is on a machine that booted: what is mounted for a unit reaches it.
+mount --make-rshared /
 export container=box
 exec /lib/systemd/systemd --system --unit="$1" --show-status=false

@@ -1,6 +1,7 @@
 """A real systemd starts the units as they stand, in their whole sandbox."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from assurance.units import read_unit
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.assembly.provisioning import provision
-from tests.deploy.box import HERE, ROOT, Boxed, boxed, in_a_box, network
+from tests.deploy.box import HERE, PROGRAM, ROOT, Boxed, boxed, in_a_box, network
 from tests.support.deployment import eventually
 
+PAGE = ROOT / "docs/deploy.md"
 UNITS = ROOT / "deploy/systemd"
 SYSTEMD = Path("/lib/systemd/systemd")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -56,6 +58,14 @@ def _files(at: Path) -> Path:
     return at
 
 
+def _documented(language: str) -> str:
+    """The one example of a language on the page."""
+    (example,) = re.findall(
+        rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return example
+
+
 def _starting(unit: str) -> list[str]:
     return ["bash", "-c", (HERE / "systemd.sh").read_text(), "systemd.sh", unit]
 
@@ -90,12 +100,23 @@ def test_the_unit_of_one_service_differs_from_that_of_all_by_what_it_runs():
 def test_systemd_starts_all_services_in_one_process(tmp_path, cgroup):
     files = _files(tmp_path / "files")
     unit = "caracal.service"
+    # An embedded store will do to show that it is the credential's URL that is used.
+    (files / "etc/caracal/database").write_text("sqlite:////var/lib/caracal/named.db")
+    (files / "etc/caracal/database").chmod(0o600)
+    (files / f"etc/systemd/system/{unit}.d").mkdir()
+    (files / f"etc/systemd/system/{unit}.d/database.conf").write_text(_documented("ini"))
     with network() as on, boxed(on, tmp_path, files, _starting(unit), cgroup=cgroup) as box:
         on.becomes("http://127.0.0.1:8080/ready", 200)
         on.becomes("http://127.0.0.1:8081/ready", 200)
         assert _is_sandboxed(box, unit)
         kept = box.run("stat", "--format=%a %U", "/var/lib/private/caracal/keys").stdout
         assert kept == "700 caracal\n"
+        assert box.run("test", "-s", "/var/lib/caracal/named.db").returncode == 0
+        made = box.run(
+            PROGRAM, "operator", "create", "someone", "--server", "http://127.0.0.1:8080",
+            "--token-file", "/var/lib/caracal/operator.token",
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
         assert _stops(box, unit)
 
 
