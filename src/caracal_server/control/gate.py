@@ -9,19 +9,30 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal_server.control.acts import Act, ActLog
 from caracal_server.control.authentication import OperatorAuthentication
+from caracal_server.control.control_mandates import (
+    ControlKeyCaller,
+    ControlMandates,
+    is_mandate,
+)
 from caracal_server.control.operators import lacks
 from caracal_server.control.settings import ControlSettings
 from caracal_server.ports.operators import OperatorScope, OperatorToken
 from caracal_server.ports.zones import ZoneRecord, ZoneStore
+from caracal_server.web.bearer import bearer_token
 from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import request_id_of
 
 
 class Admitted(NamedTuple):
-    """An operator whose token carries the scope, and the act that the request is."""
+    """An operator whose token carries the scope, and the act that the request is.
+
+    Attributes:
+        key: the control key that stands in for an operator, of its own zone only.
+    """
 
     operator: OperatorToken
     act: Act
+    key: ControlKeyCaller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class Gate:
     authentication: OperatorAuthentication
     store: ZoneStore
     acts: ActLog
+    mandates: ControlMandates | None = None
 
     async def admit(
         self, request: Request, scope: OperatorScope, *, target: str, zone: str | None = None
@@ -46,7 +58,11 @@ class Gate:
 
         Raises:
             RequestRefused: there is no such operator, or the token lacks the scope.
+            Unavailable: a refusal could not be recorded.
         """
+        token = bearer_token(request.scope["headers"])
+        if self.mandates is not None and not isinstance(token, Refused) and is_mandate(token):
+            return await self._admit_key(self.mandates, token, request, scope, target, zone)
         operator = await self.authentication.prove(request)
         if isinstance(operator, Refused):
             raise RequestRefused(Problem.of(operator))
@@ -54,6 +70,32 @@ class Gate:
         if scope not in operator.scopes:
             raise await self.refuse(act, Problem.of(lacks(operator, scope)), target, zone)
         return Admitted(operator, act)
+
+    async def _admit_key(
+        self,
+        mandates: ControlMandates,
+        token: str,
+        request: Request,
+        scope: OperatorScope,
+        target: str,
+        zone: str | None,
+    ) -> Admitted:
+        key = mandates.prove(token)
+        if isinstance(key, Refused):
+            raise RequestRefused(Problem.of(key))
+        act = key.act(request_id_of(request))
+        refused = await mandates.spend(key) or await self._beyond(key, scope, zone)
+        if refused is not None:
+            raise await self.refuse(act, Problem.of(refused), target, key.zone_id)
+        return Admitted(key.operator, act, key)
+
+    async def _beyond(
+        self, key: ControlKeyCaller, scope: OperatorScope, zone: str | None
+    ) -> Refused | None:
+        record = None if zone is None else await self.find(zone)
+        if record is None or record.id != key.zone_id:
+            return Refused(Reason.CONTROL_KEY_ZONE, "this is not about the zone of the control key")
+        return None if scope in key.operator.scopes else key.lacks(scope)
 
     async def refuse(
         self, act: Act, problem: Problem, target: str, zone: str | None = None

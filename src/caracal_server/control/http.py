@@ -13,6 +13,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.problems import PolicyInvalid
 from caracal_server.control.apply import Applied, ApplyZone
+from caracal_server.control.control_mandates import is_control_key, revision_to_apply
 from caracal_server.control.document_body import document_problem, read_document
 from caracal_server.control.document_faults import Fault, ZoneDocumentInvalid
 from caracal_server.control.gate import Admitted, Gate
@@ -124,9 +125,10 @@ class ZoneApi:
         try:
             if query.plan:
                 return await self.apply.plan(document)
-            outcome = await self.apply(
-                document, admitted.act, expected_revision=query.expected_revision
-            )
+            revision = await self._revision(document, admitted, query)
+            if isinstance(revision, Refused):
+                raise RequestRefused(Problem.of(revision))
+            outcome = await self.apply(document, admitted.act, expected_revision=revision)
         except PolicyInvalid as invalid:
             raise RequestRefused(_policy_problem(invalid)) from None
         except ZoneDocumentInvalid as invalid:
@@ -134,6 +136,18 @@ class ZoneApi:
         if isinstance(outcome, Refused):
             raise RequestRefused(Problem.of(outcome))
         return outcome
+
+    async def _revision(
+        self, document: ZoneDocument, admitted: Admitted, query: ApplyQuery
+    ) -> int | Refused | None:
+        """The revision to apply to: any, unless the request or a control key's limits say which."""
+        if admitted.key is None:
+            return query.expected_revision
+        record = await self.gate.zone(admitted.key.zone_id)
+        revision = await revision_to_apply(self.apply, document, record)
+        if isinstance(revision, int) and query.expected_revision not in {None, revision}:
+            return query.expected_revision
+        return revision
 
     async def zones(self, request: Request) -> Response:
         await self.gate.admit(request, OperatorScope.READ, target="zones")
@@ -180,6 +194,9 @@ class ZoneApi:
         overlap = timedelta(seconds=read_query(request, RenewQuery).overlap_seconds)
         record = await self.gate.zone(reference)
         application = request.path_params["application"]
+        if admitted.key is not None and _protected(record, application):
+            problem = Problem(Reason.CONTROL_KEY_PROTECTED, f"{application} is a control key")
+            raise await self.gate.refuse(admitted.act, problem, target, reference)
         outcome = await self.renew(record.name, application, admitted.act, overlap)
         if isinstance(outcome, Refused):
             variant = Variant.NOT_FOUND if outcome.reason is Reason.CLIENT_UNKNOWN else None
@@ -202,6 +219,14 @@ class ZoneApi:
                 operators=len(self.operators.list()),
             )
         )
+
+
+def _protected(record: ZoneRecord, application: str) -> bool:
+    return any(
+        is_control_key(entry)
+        for entry in record.applications
+        if application in {entry.id, entry.name}
+    )
 
 
 def _policy_problem(invalid: PolicyInvalid) -> Problem:
