@@ -54,6 +54,34 @@ def test_an_old_suspension_neither_returns_nor_is_lifted_by_an_old_resumption():
     assert world.status(session) == "suspended"
 
 
+def test_a_graph_made_of_the_whole_of_another_holds_what_that_holds():
+    world = World()
+    one, two = world.start(service=True), world.start("beta")
+    held = world.delegate(one, two, hops=3)
+    world.start("beta", two)
+    ended, suspended = world.start(), world.start()
+    world.end(ended)
+    world.suspend(suspended)
+    graph, copy = world.graph, ZoneGraph("zone", GraphLimits())
+    copy.apply(graph.whole())
+    assert copy.whole() == graph.whole()
+    assert copy.session(ended.id) is None
+    assert copy.delegation(held.id) == graph.delegation(held.id)
+    assert set(copy.revocations) == set(graph.revocations)
+    assert len(copy.revocations) == 2
+
+
+def test_a_delegation_that_expired_is_forgotten_and_nothing_else_is():
+    world = World()
+    one, two = world.start(service=True), world.start("beta")
+    held = world.delegate(one, two)
+    world.graph.forget_expired(now=held.grant.expires_at - timedelta(seconds=1), limit=10)
+    assert world.graph.delegation(held.id) == held
+    world.graph.forget_expired(now=held.grant.expires_at, limit=10)
+    assert world.graph.delegation(held.id) is None
+    assert world.graph.session_count == 2
+
+
 def test_what_is_forgotten_first_is_what_left_first():
     index = GraphIndex()
     world = World()
