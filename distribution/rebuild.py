@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distribution import source
 from distribution.faults import CannotBuild
 
 
@@ -35,11 +36,12 @@ def verify(checkout: Path, cache: Path, only: Sequence[str] = ()) -> int:
     Raises:
         CannotBuild: one of the two could not be built.
     """
+    commit = source.head(checkout)
     with tempfile.TemporaryDirectory(prefix="caracal-twice-") as folder:
         top = Path(folder)
         top.chmod(0o755)
         first, second = (
-            _build(checkout, top / one.folder, one, cache, only) for one in (FIRST, SECOND)
+            _build(_clone(checkout, commit, top, one), one, cache, only) for one in (FIRST, SECOND)
         )
         differing = list(compare(first, second))
         for file in sorted(first.iterdir()):
@@ -63,11 +65,15 @@ def compare(first: Path, second: Path) -> Iterator[str]:
             yield f"{name} differs: {_digest(one)}, {_digest(two)}, first at {at}"
 
 
-def _build(
-    checkout: Path, clone: Path, under: Circumstances, cache: Path, only: Sequence[str]
-) -> Path:
+def _clone(checkout: Path, commit: str, top: Path, under: Circumstances) -> Path:
+    clone = top / under.folder
     clone.parent.mkdir(parents=True, exist_ok=True)
     _run(["git", "clone", "--quiet", "--no-local", str(checkout), str(clone)], under, checkout)
+    _run(["git", "checkout", "--quiet", "--detach", commit], under, clone)
+    return clone
+
+
+def _build(clone: Path, under: Circumstances, cache: Path, only: Sequence[str]) -> Path:
     into = clone.parent / f"{clone.name}-dist"
     command = [sys.executable, "-m", "distribution", "build", "--into", str(into)]
     command += ["--cache", str(cache), *(f"--only={kind}" for kind in only)]

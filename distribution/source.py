@@ -50,6 +50,11 @@ def committed(checkout: Path) -> Iterator[Source]:
         yield _normalised(Path(folder), commit, int(epoch))
 
 
+def head(checkout: Path) -> str:
+    """The last commit."""
+    return _git(checkout, "rev-parse", "HEAD").decode().strip()
+
+
 @contextmanager
 def as_it_is(tree: Path, epoch: int) -> Iterator[Source]:
     """The files of a working tree that are, or would be, under version control."""

@@ -19,5 +19,10 @@ def images() -> Path:
 
 
 @pytest.fixture(scope="session")
-def all_in_one(images: Path) -> OpenedImage:
-    return next(one for one in open_archive(images) if one.name == "caracal")
+def opened(images: Path) -> list[OpenedImage]:
+    return open_archive(images)
+
+
+@pytest.fixture(scope="session")
+def all_in_one(opened: list[OpenedImage]) -> OpenedImage:
+    return next(one for one in opened if one.name == "caracal")

@@ -17,6 +17,7 @@ IMAGE = OpenedImage(
     config={
         "User": "65532:65532",
         "Entrypoint": [f"/{INTERPRETER}"],
+        "Cmd": ["up"],
         "Volumes": {"/tmp": {}, "/var/lib/caracal": {}},
         "Env": ["PATH=/usr/bin"],
     },

@@ -12,6 +12,9 @@ from distribution.packed import Entry, folder, link
 from tests.distribution.made_up import INTERPRETER, image, with_member, with_members
 
 
+pytestmark = pytest.mark.timeout(300)  # the first that asks for images waits until they are built
+
+
 def _setuid(info: tarfile.TarInfo) -> None:
     info.mode = 0o4644
 

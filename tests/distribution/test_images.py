@@ -16,6 +16,8 @@ from distribution.packed import Entry, sha256, tar, with_parents, zipped
 from tests.distribution.conftest import ROOT
 from tests.distribution.made_up import EPOCH
 
+pytestmark = pytest.mark.timeout(300)  # the first that asks for images waits until they are built
+
 
 def _archive(file: Path, *entries: Entry, name: str = "small") -> dict[str, str]:
     """Write an archive with one image of one layer; return its digests."""
@@ -69,8 +71,7 @@ def test_images_hold_exactly_what_is_locked(images: Path):
     assert differences(images, ROOT) == []
 
 
-def test_images_share_their_layers_and_differ_in_what_they_run(images: Path):
-    opened = open_archive(images)
+def test_images_share_their_layers_and_differ_in_what_they_run(opened: list[OpenedImage]):
     assert len({image.layers for image in opened}) == 1
     assert len({tuple(image.config["Cmd"]) for image in opened}) == len(opened)
     assert len({image.digest for image in opened}) == len(opened)

@@ -8,6 +8,10 @@ def _edit(file: Path, old: str, new: str) -> None:
 
 
 def _leave_a_shell_in(root: Path) -> None:
+    """It is built without compiled modules, and hardly compressed, to be built quickly."""
+    compiling = "extra = compiled(everything, [_LIBRARY, PACKAGES])"
+    _edit(root / "distribution/images.py", compiling, "extra: list[Entry] = []")
+    _edit(root / "distribution/packed.py", "GZIP_LEVEL = 4", "GZIP_LEVEL = 1")
     kept = '    yield link("usr/lib/ssl/certs", "/etc/ssl/certs")\n'
     shell = '    yield link("usr/bin/sh", "python3.13")\n'
     _edit(root / "distribution/rootfs.py", kept, kept + shell)
