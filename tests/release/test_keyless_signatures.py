@@ -129,6 +129,7 @@ def test_what_is_no_bundle_is_refused(verify: Verify, raw: bytes):
 @settings(max_examples=100)
 @given(at=st.integers(0, len(BUNDLE) - 1), to=st.integers(0, 255))
 @example(at=0, to=0xFF)
+@example(at=133, to=66)  # a certificate of a version that X.509 does not have
 def test_a_bundle_with_any_byte_changed_says_the_same_or_is_refused(
     verify: Verify, at: int, to: int
 ):

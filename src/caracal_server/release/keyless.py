@@ -116,7 +116,7 @@ def _verify(verifier: Verifier, raw: bytes, builder: Builder) -> Signed:
         raise ReleaseRefused(reason, "certificate", _first_line(fault)) from None
     except Error as fault:
         raise ReleaseRefused(_reason(fault), "bundle", _first_line(fault)) from None
-    except (ValueError, OverflowError) as fault:
+    except Exception as fault:  # noqa: BLE001 (the library lets out whatever the bytes provoke in others)
         raise ReleaseRefused(Reason.MALFORMED, "bundle", _first_line(fault)) from None
     if kind != PAYLOAD_TYPE:
         raise ReleaseRefused(Reason.BAD_SIGNATURE, "bundle", f"it signs a {kind}")
