@@ -88,9 +88,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             parsed = _spdx().parse(expression, validate=True, strict=True)
         except (ExpressionError, ValueError):
             return False
-        listed = self.allow | self.weak
-        admitted = {key: key in listed for key in _spdx().license_keys(parsed)}
-        return _holds(parsed, admitted)
+        return _holds(parsed, self.allow | self.weak)
 
 
 @cache
@@ -98,11 +96,14 @@ def _spdx() -> Any:
     return get_spdx_licensing()
 
 
-def _holds(node: Any, admitted: Mapping[str, bool]) -> bool:
-    if isinstance(node, LicenseSymbol):
-        return admitted.get(node.key, False)
-    parts = [_holds(part, admitted) for part in node.args]
-    return any(parts) if getattr(node, "operator", "") == " OR " else all(parts)
+def _holds(node: Any, listed: frozenset[str]) -> bool:
+    """Judge a node of an expression; whatever is neither an id nor a choice nor a sum is not admitted."""
+    spdx = _spdx()
+    if isinstance(node, spdx.OR):
+        return any(_holds(part, listed) for part in node.args)
+    if isinstance(node, spdx.AND):
+        return all(_holds(part, listed) for part in node.args)
+    return isinstance(node, LicenseSymbol) and node.key in listed
 
 
 class Installed(msgspec.Struct, frozen=True):

@@ -187,11 +187,17 @@ def test_an_installed_wheel_verifies_and_starts_until_a_byte_of_it_changes(wheel
     command = [python, "-m", "caracal_server.cli", "up", "--json", "--data", tmp_path / "d"]
     free = ["--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]
     with subprocess.Popen([*command, *free], env=strict, stdout=-1, stderr=-1, text=True) as up:
-        assert json.loads(up.stdout.readline())["pid"] == up.pid
+        ready = json.loads(up.stdout.readline())
+        token = ("--token-file", ready["operator_token_file"])
+        status = json.loads(
+            caracal("status", "--json", "--server", ready["control"], *token).stdout
+        )
         up.terminate()
         _, logged = up.communicate(timeout=60)
+    digest = json.loads(verified.stdout)["digest"]
+    assert status["installation"] == {"state": "intact", "digest": digest, "detail": ""}
     assert "installation" in logged
-    assert json.loads(verified.stdout)["digest"] in logged
+    assert digest in logged
     assert "intact" in logged
 
     content = bytearray((packages / MODULE).read_bytes())
