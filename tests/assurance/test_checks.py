@@ -1,7 +1,9 @@
 """Every check of the register catches what it is there to catch."""
 
 import ast
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
@@ -31,12 +33,48 @@ def _cases() -> Iterator[object]:
             yield pytest.param(check, plant, id=f"{check}-{plant.__name__.strip('_')}")
 
 
-def _copy(target: Path) -> Path:
-    for source in repository_files(ROOT):
-        copy = target / source.relative_to(ROOT)
+class Tree:
+    """A copy of the repository, made once, and made whole again after each violation."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for source in repository_files(ROOT):
+            self._take(source.relative_to(ROOT))
+        self._whole = self._states()
+
+    def restore(self) -> None:
+        found = self._states()
+        for name in sorted(found.keys() - self._whole.keys(), reverse=True):
+            path = self.root / name
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        for name, state in self._whole.items():
+            if state and found.get(name) != state:
+                self._take(Path(name))
+        self._whole = self._states()
+
+    def _take(self, name: Path) -> None:
+        copy = self.root / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, copy)
-    return target
+        copy.unlink(missing_ok=True)
+        shutil.copy2(ROOT / name, copy)
+
+    def _states(self) -> dict[str, tuple[int, ...]]:
+        """Each path with what changes when a file is written to or replaced; nothing for a folder."""
+        found: dict[str, tuple[int, ...]] = {}
+        for folder, folders, names in os.walk(self.root):
+            for name in (*folders, *names):
+                path = Path(folder, name)
+                one = path.lstat()
+                state = (
+                    () if stat.S_ISDIR(one.st_mode) else (one.st_ino, one.st_ctime_ns, one.st_mode)
+                )
+                found[path.relative_to(self.root).as_posix()] = state
+        return found
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    return Tree(tmp_path_factory.mktemp("tree"))
 
 
 @cache
@@ -45,14 +83,30 @@ def _found_without_plant(check: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(("check", "plant"), list(_cases()))
-def test_a_planted_violation_is_caught(check: str, plant: Plant, tmp_path: Path):
-    root = _copy(tmp_path / "tree")
-    plant(root)
+def test_a_planted_violation_is_caught(check: str, plant: Plant, tree: Tree):
     try:
-        found = set(find(check)(root))
+        plant(tree.root)
+        found = set(find(check)(tree.root))
     except NotRunHere as reason:
         pytest.skip(str(reason))
+    finally:
+        tree.restore()
     assert found - _found_without_plant(check)
+
+
+def test_no_violation_outlives_its_test(tmp_path: Path):
+    tree = Tree(tmp_path)
+    whole = {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")}
+    (tmp_path / "README.md").write_text("changed")
+    (tmp_path / "LICENSE").unlink()
+    (tmp_path / "Makefile").chmod(0o700)
+    (tmp_path / "added/deep").mkdir(parents=True)
+    (tmp_path / "added/deep/file.py").write_text("")
+    (tmp_path / "added/link").symlink_to(tmp_path)
+    shutil.rmtree(tmp_path / "docs")
+    tree.restore()
+    assert {path: path.is_dir() or path.read_bytes() for path in tmp_path.rglob("*")} == whole
+    assert (tmp_path / "Makefile").stat().st_mode == (ROOT / "Makefile").stat().st_mode
 
 
 @pytest.mark.parametrize("check", CHECKS)
