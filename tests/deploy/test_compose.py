@@ -86,7 +86,7 @@ def test_the_container_gets_ready_is_healthy_and_can_write_nowhere_else(tmp_path
             "1",
         )
         assert "Read-only" in container.run("touch", "/etc/written", "/opt/written").stderr
-        assert "Permission denied" in container.run("touch", "/root/x", as_user=True).stderr
+        assert "Permission denied" in container.run("cat", "/etc/shadow", as_user=True).stderr
 
         probe = service["healthcheck"]["test"][len(ENTRYPOINT) + 1 :]
         healthy = container.run(PROGRAM, *probe, as_user=True)
