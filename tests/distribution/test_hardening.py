@@ -11,7 +11,6 @@ from distribution.layers import OpenedImage
 from distribution.packed import Entry, folder, link
 from tests.distribution.made_up import INTERPRETER, image, with_member, with_members
 
-
 pytestmark = pytest.mark.timeout(300)  # the first that asks for images waits until they are built
 
 
