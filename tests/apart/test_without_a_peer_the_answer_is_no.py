@@ -1,4 +1,7 @@
-"""What a service can not know or not record, it refuses; and it goes on by itself once it can again."""
+"""What a service can not know or not record, it refuses; and it goes on by itself once it can again.
+
+The peers of this deployment speak TLS.
+"""
 
 import time
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests.adapters_http.certificates import write_ca_file
 from tests.apart.conftest import BOUNDS, CONFIGURATION_SECONDS, GRAPH_SECONDS
 from tests.support.apart import Apart, apart, deployed_apart, provision, running_apart
 from tests.support.deployment import Deployment, eventually, reason
@@ -18,7 +22,7 @@ SLACK = 1.5
 def fragile(tmp_path_factory, upstream) -> Iterator[Apart]:
     root = tmp_path_factory.mktemp("fragile")
     provision(root)
-    with running_apart(apart(root, upstream, **BOUNDS)) as running:
+    with running_apart(apart(root, upstream, tls=write_ca_file(root), **BOUNDS)) as running:
         yield running
 
 
@@ -183,3 +187,17 @@ def test_the_sts_signs_with_the_same_keys_after_a_restart(site, fragile):
     assert zone.keys() == keys
     assert authority.use(mandate, "/json").status_code == 200
     assert authority.call("/json").status_code == 200
+
+
+def test_a_peer_with_a_certificate_of_somebody_else_is_not_asked(site, fragile, tmp_path):
+    gateway = fragile["gateway"]
+    kept = gateway.environment["CARACAL_PEER_TLS_CA_FILE"]
+    assert gateway.stop() == 0
+    gateway.environment["CARACAL_PEER_TLS_CA_FILE"] = str(write_ca_file(tmp_path))
+    gateway.start()
+    failing = eventually(lambda: "tls_failed" in str(gateway.failing()) and gateway.failing())
+    assert failing.keys() >= {"peer_audit", "peer_control", "peer_coordinator", "peer_sts"}
+    assert gateway.stop() == 0
+    gateway.environment["CARACAL_PEER_TLS_CA_FILE"] = kept
+    gateway.start()
+    recovered(fragile)

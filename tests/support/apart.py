@@ -20,6 +20,7 @@ from tests.support.upstream import RecordingUpstream
 SERVICES = ("control", "audit", "coordinator", "sts", "gateway")
 STORED = ("control", "audit", "coordinator")
 ISSUER = "http://caracal.test"
+TLS_FILES = ("CERTIFICATE", "KEY", "CA")
 
 
 def free_ports(count: int) -> list[int]:
@@ -188,16 +189,24 @@ def apart(
     upstream: RecordingUpstream,
     *,
     databases: Mapping[str, str] = {},
+    tls: Path | None = None,
     **environment: str,
 ) -> Apart:
-    """Processes over the directories below `root`; none runs yet."""
+    """Processes over the directories below `root`; none runs yet.
+
+    With `tls` peers speak TLS: the file holds a certificate for 127.0.0.1 and its key.
+    """
     ports = free_ports(2 * len(SERVICES))
     peers = dict(zip(SERVICES, ports[len(SERVICES) :], strict=True))
     variables = {
         "CARACAL_ISSUER": ISSUER,
         "CARACAL_LOG_FORMAT": "json",
         "CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority,
-        **{f"CARACAL_PEER_{one.upper()}": f"http://127.0.0.1:{peers[one]}" for one in SERVICES},
+        **{
+            f"CARACAL_PEER_{one.upper()}": f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+            for one, port in peers.items()
+        },
+        **({} if tls is None else {f"CARACAL_PEER_TLS_{one}_FILE": str(tls) for one in TLS_FILES}),
         **environment,
     }
     return Apart(
