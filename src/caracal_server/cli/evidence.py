@@ -2,6 +2,7 @@
 
 import typer
 
+from caracal_server.cli import evidence_pack
 from caracal_server.cli.evidence_export import export, proof
 from caracal_server.cli.evidence_tail import tail
 from caracal_server.cli.evidence_verify import verify
@@ -11,3 +12,4 @@ app.command("tail")(tail)
 app.command("export")(export)
 app.command("verify")(verify)
 app.command("proof")(proof)
+app.add_typer(evidence_pack.app, name="pack")

@@ -1,0 +1,217 @@
+"""A pack answers from verified entries only, and every answer changes when an event is taken out."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.evidence.bundle import BundleWriter
+from caracal.evidence.bundle_lines import Contents
+from caracal.evidence.canonical import canonical_json
+from caracal.evidence.tree import leaf_hash
+from caracal_server.evidence_pack import archive
+from caracal_server.evidence_pack.faults import PackFault
+from caracal_server.evidence_pack.packing import MANIFEST, OSCAL, STATEMENTS, make, verify
+from caracal_server.evidence_pack.questions import Period
+from caracal_server.evidence_pack.statements import Query, load_statements
+from tests.evidence.signing import key_pair, signed_log
+
+ROOT = Path(__file__).parents[2]
+EVER = Period(0, 2**52)
+ALLOW, REFUSE = Verdict.ALLOW, Verdict.REFUSE
+
+
+def entry(kind: Kind, request: str, at: int = 10, **more: object) -> Entry:
+    return Entry(format=ENTRY_FORMAT, kind=kind, zone="zone-1", at=at, request=request, **more)
+
+
+CALL = {
+    "application": "app-1", "resource": "resource://api", "operation": "GET /rows",
+    "scopes": "rows:read", "policy": "sha256:00", "policies": ("read",),
+}  # fmt: skip
+STORY = (
+    entry(Kind.ZONE_APPLY, "r-0", actor="root (t-1)"),
+    entry(Kind.EXCHANGE, "r-1", verdict=ALLOW, mandate="m-1"),
+    entry(Kind.CALL, "r-2", verdict=ALLOW, mandate="m-1", **CALL),
+    entry(Kind.CALL_RESULT, "r-2", answers="r-2", status=200),
+    entry(Kind.EXCHANGE, "r-3", verdict=REFUSE, reason="policy_denied"),
+    entry(Kind.EXCHANGE, "r-4", at=20, verdict=ALLOW, mandate="m-2"),
+    entry(Kind.CALL, "r-5", at=20, verdict=ALLOW, mandate="m-2", **CALL),
+    entry(Kind.CALL_RESULT, "r-5", at=20, answers="r-5", status=200),
+)
+
+
+def bundle(story: Sequence[Entry]) -> tuple[bytes, object]:
+    entries = [canonical_json(msgspec.to_builtins(one)) for one in story]
+    note, key = signed_log(entries)
+    writer = BundleWriter(note, key, Contents.WHOLE)
+    lines = [writer.header()]
+    lines += [writer.entry(at, one, leaf_hash(one)) for at, one in enumerate(entries)]
+    return b"".join([*lines, writer.closing()]), key
+
+
+def packed(folder: Path, story: Sequence[Entry] = STORY, period: Period = EVER) -> Path:
+    log = folder / "zone-1.jsonl"
+    log.write_bytes(bundle(story)[0])
+    made = io.BytesIO()
+    make(
+        made, logs={"zone-1": log}, period=period, version="1", more={"release/release.json": b"{}"}
+    )
+    file = folder / "pack.zip"
+    file.write_bytes(made.getvalue())
+    return file
+
+
+def answers(file: Path) -> dict[Query, tuple[int, tuple[int, ...]]]:
+    [log] = verify(file, []).manifest.logs
+    return {one.query: (one.asked, one.entries) for one in log.answers}
+
+
+def repacked(file: Path, **replaced: bytes | None) -> Path:
+    with zipfile.ZipFile(file) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    for name, content in replaced.items():
+        if content is None:
+            del members[name]
+        else:
+            members[name] = content
+    other = file.with_name("other.zip")
+    with other.open("wb") as stream:
+        archive.write(stream, members)
+    return other
+
+
+def test_a_story_that_is_whole_bears_every_statement_out(tmp_path):
+    report = verify(packed(tmp_path), [bundle(STORY)[1]])
+    assert report.trusted
+    assert all(stated.holds for stated in report.statements)
+    assert answers(tmp_path / "pack.zip")[Query.CALLS_REST_ON_A_MANDATE] == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("gone", "query"),
+    [
+        (1, Query.CALLS_REST_ON_A_MANDATE),
+        (2, Query.RESULTS_ANSWER_A_DECISION),
+        (5, Query.CALLS_REST_ON_A_MANDATE),
+        (6, Query.RESULTS_ANSWER_A_DECISION),
+    ],
+)
+def test_one_event_that_was_left_out_before_signing_makes_its_statements_fail(
+    tmp_path, gone, query
+):
+    file = packed(tmp_path, [one for at, one in enumerate(STORY) if at != gone])
+    assert answers(file)[query][1]
+    for stated in verify(file, []).statements:
+        assert stated.holds == (query not in stated.statement.queries)
+
+
+@pytest.mark.parametrize(
+    ("at", "changed", "query"),
+    [
+        (0, {"actor": ""}, Query.CHANGES_NAME_WHO),
+        (4, {"reason": ""}, Query.REFUSALS_SAY_WHY),
+        (6, {"mandate": "m-1"}, Query.MANDATES_ARE_USED_ONCE),
+        (6, {"policies": ()}, Query.CALLS_NAME_THEIR_POLICY),
+        (6, {"application": ""}, Query.CALLS_NAME_WHO_AND_WHAT),
+    ],
+)
+def test_each_question_finds_what_it_is_about(tmp_path, at, changed, query):
+    story = list(STORY)
+    story[at] = msgspec.structs.replace(story[at], **changed)
+    assert answers(packed(tmp_path, story))[query][1] == (at,)
+
+
+def test_a_line_taken_out_of_the_file_is_noticed_and_named(tmp_path):
+    file = packed(tmp_path)
+    lines = bundle(STORY)[0].splitlines(keepends=True)
+    for at in range(1, len(lines) - 1):
+        shortened = b"".join(lines[:at] + lines[at + 1 :])
+        with pytest.raises(PackFault, match=r"zone-1\.jsonl is not the file"):
+            verify(repacked(file, **{"evidence/zone-1.jsonl": shortened}), [])
+        sums = json.loads(zipfile.ZipFile(file).read(MANIFEST))
+        sums["files"]["evidence/zone-1.jsonl"] = archive.digest_of(shortened)
+        forged = {"evidence/zone-1.jsonl": shortened, MANIFEST: json.dumps(sums).encode()}
+        last = at == len(lines) - 2
+        why = "line 9: the closing line" if last else f"entry {at - 1}"
+        with pytest.raises(PackFault, match=f"does not verify: {why}"):
+            verify(repacked(file, **forged), [])
+
+
+def test_only_entries_of_the_period_are_judged_by_all_that_came_before(tmp_path):
+    found = answers(packed(tmp_path, period=Period(20, 21)))
+    assert found[Query.LOG_IS_WHOLE] == (3, ())
+    assert found[Query.CALLS_REST_ON_A_MANDATE] == (1, ())
+    assert found[Query.CHANGES_NAME_WHO] == (0, ())
+
+
+@pytest.mark.parametrize("name", [STATEMENTS, OSCAL, "release/release.json"])
+def test_a_file_that_was_changed_is_named(tmp_path, name):
+    file = packed(tmp_path)
+    with pytest.raises(PackFault, match=name):
+        verify(repacked(file, **{name: b"{}\n"}), [])
+    with pytest.raises(PackFault, match=f"{name} is missing"):
+        verify(repacked(file, **{name: None}), [])
+
+
+@pytest.mark.parametrize("name", [STATEMENTS, OSCAL])
+def test_answers_that_the_entries_do_not_give_are_refused_though_the_sums_match(tmp_path, name):
+    file = packed(tmp_path)
+    manifest = json.loads(zipfile.ZipFile(file).read(MANIFEST))
+    manifest["files"][name] = archive.digest_of(b"[]\n")
+    forged = {name: b"[]\n", MANIFEST: json.dumps(manifest).encode()}
+    with pytest.raises(PackFault, match="bear out"):
+        verify(repacked(file, **forged), [])
+
+
+def test_a_better_answer_in_the_manifest_is_refused(tmp_path):
+    file = packed(tmp_path, STORY[:1] + STORY[2:])
+    manifest = json.loads(zipfile.ZipFile(file).read(MANIFEST))
+    for answer in manifest["logs"][0]["answers"]:
+        answer |= {"wrong": 0, "entries": []}
+    with pytest.raises(PackFault, match="does not answer"):
+        verify(repacked(file, **{MANIFEST: json.dumps(manifest).encode()}), [])
+
+
+def test_a_file_that_was_added_is_refused(tmp_path):
+    with pytest.raises(PackFault, match="not part of it"):
+        verify(repacked(packed(tmp_path), **{"more.txt": b"x"}), [])
+
+
+def test_another_key_than_the_trusted_one_is_refused(tmp_path):
+    key, _ = key_pair("caracal.example/log", seed=9)
+    with pytest.raises(PackFault, match="key"):
+        verify(packed(tmp_path), [key])
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip at all"])
+def test_what_is_no_pack_is_refused(tmp_path, content):
+    file = tmp_path / "pack.zip"
+    file.write_bytes(content)
+    with pytest.raises(PackFault, match="no pack"):
+        verify(file, [])
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b/c", "a\\b", ".hidden", "a/../b"])
+def test_a_file_with_a_name_that_leads_elsewhere_is_refused(tmp_path, name):
+    with pytest.raises(PackFault, match="acceptable name"):
+        verify(repacked(packed(tmp_path), **{name: b"x"}), [])
+
+
+def test_the_same_contents_make_the_same_bytes(tmp_path):
+    assert packed(tmp_path).read_bytes() == packed(tmp_path).read_bytes()
+
+
+def test_every_statement_rests_on_queries_or_on_tests_that_exist():
+    statements = load_statements()
+    assert len({one.id for one in statements}) == len(statements)
+    for one in statements:
+        assert one.queries or one.tests
+        for test in one.tests:
+            path, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / path).read_text()
