@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.apart import Apart, apart, deployed_apart, provision, running_apart
 from tests.support.deployment import Deployment
+from tests.support.openid import Provider, openid_provider
 from tests.support.upstream import RecordingUpstream
 from tests.support.upstream import upstream as upstream  # noqa: PLC0414 (a fixture, for this folder)
 
@@ -18,12 +19,22 @@ BOUNDS = {
 
 
 @pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with openid_provider(tmp_path_factory.mktemp("openid")) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
 def services(
-    tmp_path_factory: pytest.TempPathFactory, upstream: RecordingUpstream
+    tmp_path_factory: pytest.TempPathFactory, upstream: RecordingUpstream, provider: Provider
 ) -> Iterator[Apart]:
     root = tmp_path_factory.mktemp("apart")
     provision(root)
-    with running_apart(apart(root, upstream, **BOUNDS)) as running:
+    reach = {
+        "CARACAL_PRIVATE_EGRESS_HOSTS": f"{upstream.authority},{provider.authority}",
+        "CARACAL_TLS_EXTRA_CA_FILE": str(provider.ca_file),
+    }
+    with running_apart(apart(root, upstream, **BOUNDS, **reach)) as running:
         yield running
 
 

@@ -9,7 +9,13 @@ from caracal.authority.outcomes import Reason
 from caracal.authority.scopes import ScopeSet
 from caracal.tokens.secret import Secret
 from caracal.wire.errors import Fault, WireError
-from caracal.wire.forms import GRANT_TYPE, SubjectTokenType, TokenRequest, parse_token_form
+from caracal.wire.forms import (
+    GRANT_TYPE,
+    OWN_ZONE,
+    SubjectTokenType,
+    TokenRequest,
+    parse_token_form,
+)
 
 FORM = {
     "grant_type": GRANT_TYPE,
@@ -60,6 +66,13 @@ def test_a_whole_request_is_read():
         approval_id="4c0e",
         ttl=timedelta(seconds=300),
     )
+
+
+def test_only_what_control_keys_ask_for_goes_without_a_zone():
+    asked = {name: FORM[name] for name in ("grant_type", "application_id", "client_secret")}
+    asked |= {"resource": "caracal-control", "scope": "control:zone:read control:zone:write"}
+    assert parse(asked).zone_id == parse(asked | {"zone_id": ""}).zone_id == OWN_ZONE
+    assert parse(asked | {"zone_id": "zone-1"}).zone_id == "zone-1"
 
 
 def test_what_a_request_holds_is_not_shown():

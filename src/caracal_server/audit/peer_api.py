@@ -27,6 +27,7 @@ KINDS: Final = {
             Kind.SESSION_RESUME,
             Kind.SESSION_END,
             Kind.SESSION_LEASE,
+            Kind.SUBJECT_REVOKE,
             Kind.DELEGATION_CREATE,
             Kind.DELEGATION_REVOKE,
             Kind.SERVICE_START,
