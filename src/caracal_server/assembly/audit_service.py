@@ -6,10 +6,9 @@ from datetime import timedelta
 
 from caracal_server.adapters.peers.questions import RemoteOperators
 from caracal_server.adapters.sealing.key_ring import KeyRing
-from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
-from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.assembly.log_keys import log_key_routes, log_keys
+from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
@@ -28,9 +27,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     """
     ring = KeyRing(ground.directory.keys, ground.entropy)
     keys = log_keys(ring, needed_by="the evidence logs")
-    database = await open_database(ground.database)
-    stack.push_async_callback(database.close)
-    await migrate(database)
+    database = await owned_database(ground, stack)
     store = SqlEvidenceStore(database)
     logs = StoredLogs(await store.logs())
     minutes = ground.settings["SWEEP_MINUTES"]

@@ -10,13 +10,12 @@ from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.memory.zone_directory import MemoryZones
 from caracal_server.adapters.peers.questions import RemoteCounts, RemoteRemoval, RemoteZoneKeys
 from caracal_server.adapters.sealing.key_ring import KeyRing
-from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.keys import SqlKeyStore
-from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.assembly.derived_keys import FINGERPRINTS, derived_key
 from caracal_server.assembly.installed import installed
+from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.assembly.start_entry import RELEASE
 from caracal_server.control.acts import ActLog
@@ -48,27 +47,16 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     ring, peering = KeyRing(ground.directory.keys, ground.entropy), ground.peering
     pepper = ring.client_secret_pepper(needed_by="client secrets")
     settings = ControlSettings(pepper=pepper, fingerprint_key=derived_key(pepper, FINGERPRINTS))
-    database = await open_database(ground.database)
-    stack.push_async_callback(database.close)
-    await migrate(database)
+    database = await owned_database(ground, stack)
     store = SqlZoneStore(database)
     zones = MemoryZones()
     published = PublishedZones(ground.clock, peering.instance, peering.configuration_bound)
     for record in await store.load_all():
         published.install(record)
         zones.install(record)
-    evidence = peering.evidence()
-    evidence.start()
-    stack.push_async_callback(evidence.close)
+    evidence = peering.evidence(stack)
     acts = ActLog(evidence, ground.clock)
-    operators = Operators(
-        store=SqlOperatorStore(database),
-        clock=ground.clock,
-        entropy=ground.entropy,
-        acts=acts,
-        settings=settings,
-    )
-    await operators.load()
+    operators = await _operators(ground, SqlOperatorStore(database), acts, settings)
     publication = Publication(store, zones, (published, zones), published.feed.spread)
     offices = _Offices(ground, settings, store, acts, operators, publication)
     counts = RemoteCounts(peering.channel(Service.COORDINATOR))
@@ -95,6 +83,20 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         answers=ControlPeerApi(published, operators, SqlKeyStore(database)).answers(),
         begin=begin,
     )
+
+
+async def _operators(
+    ground: Ground, store: SqlOperatorStore, acts: ActLog, settings: ControlSettings
+) -> Operators:
+    operators = Operators(
+        store=store,
+        clock=ground.clock,
+        entropy=ground.entropy,
+        acts=acts,
+        settings=settings,
+    )
+    await operators.load()
+    return operators
 
 
 @dataclass(frozen=True, slots=True)

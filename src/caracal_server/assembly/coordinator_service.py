@@ -9,10 +9,9 @@ from caracal_server.adapters.peers.key_sets import KeySetReplica
 from caracal_server.adapters.peers.questions import RemoteOperators
 from caracal_server.adapters.peers.zones import ZoneReplica
 from caracal_server.adapters.sealing.key_files import load_key
-from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.graph import SqlGraphStore
-from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.assembly.graph_limits import graph_limits
+from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.provisioning import RECEIPTS, RECEIPTS_KIND
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.coordinator.live_graphs import LiveGraphs
@@ -35,9 +34,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         DatabaseInUse, Unavailable: the database can not be had.
     """
     digest_key = Secret(load_key(ground.directory.keys / RECEIPTS, RECEIPTS_KIND).hex())
-    database = await open_database(ground.database)
-    stack.push_async_callback(database.close)
-    await migrate(database)
+    database = await owned_database(ground, stack)
     store, peering = SqlGraphStore(database), ground.peering
     graphs = LiveGraphs(graph_limits(ground.settings))
     feed = graph_feed(graphs, ground.clock, peering.instance, peering.graph_bound)
@@ -48,9 +45,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     zones, key_sets = ZoneReplica(before=load), KeySetReplica(ground.clock)
     zones.follower = peering.follow_zones(zones.take)
     key_sets.follower = peering.follow_key_sets(key_sets.take)
-    evidence = peering.evidence()
-    evidence.start()
-    stack.push_async_callback(evidence.close)
+    evidence = peering.evidence(stack)
     coordinator = make_coordinator(
         CoordinatorSettings(ground.issuer),
         CoordinatorPorts(

@@ -42,9 +42,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     zones.follower = peering.follow_zones(zones.take)
     graphs.follower = peering.follow_graph(graphs.take, graphs.too_old)
     key_sets.follower = peering.follow_key_sets(take_key_sets)
-    evidence = peering.evidence()
-    evidence.start()
-    stack.push_async_callback(evidence.close)
+    evidence = peering.evidence(stack)
     upstream = make_upstream(ground.settings)
     stack.push_async_callback(upstream.aclose)
     ground.checks |= {

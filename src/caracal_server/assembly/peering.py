@@ -3,6 +3,7 @@
 import ipaddress
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from math import ceil
 from typing import Any, Final
@@ -120,8 +121,12 @@ class Peering:
             reason=reason,
         )
 
-    def evidence(self) -> RemoteEvidence:
-        return RemoteEvidence(self.channel(Service.AUDIT, Reason.EVIDENCE_UNAVAILABLE))
+    def evidence(self, stack: AsyncExitStack) -> RemoteEvidence:
+        """The way to Audit's log, until the process drains."""
+        evidence = RemoteEvidence(self.channel(Service.AUDIT, Reason.EVIDENCE_UNAVAILABLE))
+        evidence.start()
+        stack.push_async_callback(evidence.close)
+        return evidence
 
     def follow_graph(self, take: Take, too_old: Callable[[], None]) -> Follower:
         channel = self.channel(Service.COORDINATOR, Reason.REVOCATIONS_STALE, follows=True)

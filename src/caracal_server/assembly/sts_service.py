@@ -36,9 +36,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     zones, graphs = ZoneReplica(), GraphReplica(ground.clock)
     zones.follower = peering.follow_zones(zones.take)
     graphs.follower = peering.follow_graph(graphs.take, graphs.too_old)
-    evidence = peering.evidence()
-    evidence.start()
-    stack.push_async_callback(evidence.close)
+    evidence = peering.evidence(stack)
     argon2 = Argon2Secrets(ground.clock, ground.entropy)
     stack.callback(argon2.close)
     ground.checks |= {
