@@ -198,6 +198,22 @@ def test_a_delegation_is_revoked_with_what_works_by_it(zone, run):
     assert run("delegation", "revoke", handed, *within).code == ExitCode.REFUSED
 
 
+def test_a_user_is_revoked_whether_or_not_the_zone_has_seen_them(zone, run):
+    within = ("--zone", zone.name)
+    words = ("user", "revoke", "https://id.example", "ann")
+    assert run(*words, *within, "--json").document == {
+        "issuer": "https://id.example",
+        "user": "ann",
+        "ended_sessions": 0,
+        "revoked_delegations": 0,
+    }
+    assert run(*words, *within).out == "ended 0 sessions and revoked 0 delegations\n"
+    (index, *_) = run("evidence", "tail", *within, "--json").document["entries"][-1:]
+    assert (index["entry"]["kind"], index["entry"]["reason"]) == ("subject.revoke", "requested")
+    refused = run("user", "revoke", "https://id.example", "caracal:shared", *within)
+    assert refused.code == ExitCode.REFUSED
+
+
 def test_a_refused_request_is_explained(zone, run):
     root = zone.started()
     child = zone.started(root)

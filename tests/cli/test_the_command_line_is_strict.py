@@ -17,6 +17,7 @@ GROUPS = {
     "zone": ("list", "show"),
     "session": ("list", "tree", "kill"),
     "delegation": ("list", "revoke"),
+    "user": ("revoke",),
     "evidence": ("tail", "export", "verify", "proof"),
     "key": ("rotate", "reseal", "rotate-log", "retire-log"),
     "application": ("renew",),

@@ -22,6 +22,7 @@ COMMANDS = {
     "zone": "zones",
     "session": "sessions",
     "delegation": "delegations",
+    "user": "users",
     "evidence": "evidence",
     "explain": "explain",
     "key": "keys",
