@@ -7,7 +7,12 @@ from dataclasses import fields, replace
 import pytest
 
 from caracal.authority.identifiers import ProviderId
+from caracal_server.adapters.entropy import SystemEntropy
+from caracal_server.adapters.sealing.key_files import KeyFileError
 from caracal_server.assembly.provisioning import held_by
+from caracal_server.assembly.provisioning import provision as provision_in_process
+from caracal_server.assembly.service_process import ServiceOptions, serving
+from caracal_server.assembly.settings import PEER_SETTINGS, SETTINGS, read_settings
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.messages import (
     KEPT_FIELDS,
@@ -18,7 +23,7 @@ from caracal_server.web.peers.messages import (
     zone_for,
 )
 from caracal_server.web.peers.services import Service
-from tests.support.apart import apart, caracal, provision
+from tests.support.apart import caracal, provision
 from tests.support.zone import record as zone_record
 
 SIGNING = {"sts-seal.key"}
@@ -102,15 +107,21 @@ def test_a_process_does_not_even_load_what_other_services_do(service):
      ("gateway", "gateway-opening.key"), ("coordinator", "receipt-digest.key"),
      ("audit", "evidence-signing.key"), ("control", "control-sealing.key")],
 )  # fmt: skip
-def test_a_missing_key_keeps_a_service_from_starting_and_is_never_made_anew(
-    tmp_path, upstream, service, file
+async def test_a_missing_key_keeps_a_service_from_starting_and_is_never_made_anew(
+    tmp_path, service, file
 ):
-    provision(tmp_path / "services")
-    key = tmp_path / "services" / service / "keys" / file
+    provision_in_process(tmp_path / "services", SystemEntropy(), None)
+    data = tmp_path / "services" / service
+    key = data / "keys" / file
     key.unlink()
-    process = apart(tmp_path / "services", upstream)[service]
-    with pytest.raises(RuntimeError, match=file):
-        process.start()
+    settings = read_settings({"CARACAL_ISSUER": "https://a.example"}, (*SETTINGS, *PEER_SETTINGS))
+    peers = None if service == "gateway" else ("127.0.0.1", 0)
+    options = ServiceOptions(
+        Service(service), data, ("127.0.0.1", 0), peers, None, announce=lambda _ready: None
+    )
+    with pytest.raises(KeyFileError, match=file):
+        async with serving(options, settings):
+            pass
     assert not key.exists()
 
 

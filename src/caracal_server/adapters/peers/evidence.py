@@ -18,7 +18,8 @@ from caracal_server.ports.evidence import Receipt
 from caracal_server.web.peers.messages import EvidenceBatch, Recorded
 from caracal_server.web.peers.services import Ask
 
-MAX_BATCH: Final = 1_000
+MAX_BATCH: Final = 200
+"""Entries in one question. The head of a request bounds an entry, so they stay below what Audit reads."""
 MAX_WAITING: Final = 10_000
 RETRY_SECONDS: Final = 0.5
 LINGER_SECONDS: Final = 0.01

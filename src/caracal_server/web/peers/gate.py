@@ -10,6 +10,7 @@ import structlog
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.ports.clock import Clock
 from caracal_server.web.asgi import JSON_HEADERS, Header, Receive, Reply, Scope, Send, send_reply
+from caracal_server.web.limits import InFlight
 from caracal_server.web.peers.messages import Done, Fault, encode
 from caracal_server.web.peers.proofs import (
     ANSWER_HEADER,
@@ -25,6 +26,8 @@ from caracal_server.web.problems import RequestRefused, problem_of
 from caracal_server.web.requests import read_body
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+MAX_UNPROVEN: Final = 64
+"""Questions that are read at once: who asks is known only when all of one is there."""
 
 Handler = Callable[[Service, bytes], Awaitable[object]]
 """Answers a proven and permitted question: the caller, the body; what it returns is sent as JSON."""
@@ -54,6 +57,7 @@ class PeerGate:
         self._keys = dict(keys)
         self._clock = clock
         self._seen = SeenRequests()
+        self._reading = InFlight(MAX_UNPROVEN)
         self._answers: dict[str, Answer] = {}
         for answer in answers:
             if PERMISSIONS[answer.ask].of is not me or answer.ask.path in self._answers:
@@ -64,7 +68,8 @@ class PeerGate:
         if scope["type"] != "http":
             return
         try:
-            body = await read_body(receive, scope["headers"], MAX_BODY_BYTES)
+            with self._reading:
+                body = await read_body(receive, scope["headers"], MAX_BODY_BYTES)
         except RequestRefused:
             await send_reply(send, _UNPROVEN)
             return
