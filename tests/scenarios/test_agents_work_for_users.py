@@ -86,6 +86,20 @@ def test_a_call_is_made_on_behalf_of_a_user_and_the_evidence_names_them(zone, pr
     zone.verify_evidence()
 
 
+def test_an_upstream_that_verifies_mandates_learns_for_whom_it_works(trusting, provider, upstream):
+    [resource] = trusting.zone().document["resources"]
+    zone = trusting.zone(
+        subject_issuers=[provider.trust],
+        providers=[{"name": "mandates", "kind": "caracal_mandate"}],
+        resources=[resource | {"provider": "mandates"}],
+    )
+    answer = working_for(zone.agent(), provider.token("ann")).call()
+    assert answer.status_code == 200
+    [seen] = upstream.by_request(answer.headers["x-request-id"])
+    said = claims(seen.header("authorization").removeprefix("Bearer "))
+    assert (said["use"], said["sub"], said["sub_iss"]) == ("resource", "ann", provider.url)
+
+
 def test_a_users_mandate_opens_nothing_by_itself(zone, provider):
     agent = zone.agent()
     body = proof(agent, provider.token("bob"))
