@@ -157,17 +157,8 @@ class InstallationView(msgspec.Struct, frozen=True):
     detail: str
 
 
-class InstallationView(msgspec.Struct, frozen=True):
-    """Whether the installed files are those of the release: `intact`, `different` or `unknown`."""
-
-    state: str
-    digest: str
-    detail: str
-
-
 class StatusView(msgspec.Struct, frozen=True):
     version: str
-    installation: InstallationView
     installation: InstallationView
     ready: bool
     failing: tuple[Failing, ...]
