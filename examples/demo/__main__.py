@@ -211,6 +211,7 @@ def _application(agent: AgentProcess) -> str:
 
 def keep_running(stage: Stage) -> None:
     print(f"\nStill running. Look around with:  export CARACAL_DATA={stage.caracal.data}")
+    print(f"What it logs: {stage.caracal.log}")
     print("  caracal status | caracal session list | caracal evidence tail --zone shop")
     print("Press Ctrl-C to stop.")
     with contextlib.suppress(KeyboardInterrupt):

@@ -25,23 +25,28 @@ class RunningCaracal:
     gateway: str
     operator_token_file: Path
     data: Path
+    log: Path
 
     @classmethod
     def start(cls, data: Path, *, private_egress: str) -> "RunningCaracal":
-        process = subprocess.Popen(
-            caracal_command(
-                "up", "--data", str(data), "--json",
-                "--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0",
-            ),
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"CARACAL_PRIVATE_EGRESS_HOSTS": private_egress},
-        )  # fmt: skip
+        log = data.with_suffix(".log")
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                caracal_command(
+                    "up", "--data", str(data), "--json",
+                    "--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0",
+                ),
+                stdout=subprocess.PIPE,
+                stderr=written,
+                text=True,
+                env=os.environ | {"CARACAL_PRIVATE_EGRESS_HOSTS": private_egress},
+            )  # fmt: skip
         if process.stdout is None:
             raise RuntimeError("the output of `caracal up` can not be read")
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"`caracal up` ended with {process.wait(START_SECONDS)}")
+            code = process.wait(START_SECONDS)
+            raise RuntimeError(f"`caracal up` ended with {code}: {log.read_text().strip()}")
         ready = json.loads(line)
         return cls(
             process,
@@ -49,6 +54,7 @@ class RunningCaracal:
             ready["gateway"],
             Path(ready["operator_token_file"]),
             Path(ready["data"]),
+            log,
         )
 
     def stop(self) -> None:

@@ -47,6 +47,7 @@ def test_the_same_story_on_postgresql(tmp_path, postgres):
             running.gateway,
             running.operator_token_file,
             running.data,
+            running.log,
         )
         secrets = {"SHOP_TOKEN": shop.token, "SHOP_URL": shop.url}
         applied = caracal.command("apply", str(demo.ZONE_FILE), environment=secrets)
