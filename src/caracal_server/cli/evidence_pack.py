@@ -11,6 +11,7 @@ import typer
 
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.cli.bundle_file import replacing
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import DataOption, JsonOption, ServerOption, TokenFileOption
@@ -146,7 +147,7 @@ def _verified(file: Path, keys: list[VerifierKey]) -> Report:
 
 
 def _period(since: datetime | None, until: datetime | None) -> Period:
-    first, last = (_us(since or _EPOCH), _us(until or datetime.now(UTC)))
+    first, last = (_us(since or _EPOCH), _us(until or SystemClock().now()))
     if first >= last:
         raise CommandFailed(ExitCode.USAGE, "--since is not before --until")
     return Period(first, last)
