@@ -36,7 +36,7 @@ demo: $(DEMO_READY)
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
 
-assurance: $(VENV)/dev.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
+assurance: $(VENV)/dev.stamp $(VENV)/lock.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
 	@$(BIN)/python -m assurance $(ARGS)
 
 # A helm of its own is built once, in about five minutes, where there is none and a Go toolchain is.
