@@ -200,3 +200,8 @@ def test_the_status_tells_how_much_is_live(deployment):
         return mine["counts"].get("sessions")
 
     assert eventually(live, seconds=GRAPH_SECONDS + 5) == 2
+
+
+def test_a_zone_that_was_applied_can_be_worked_in_at_once(deployment):
+    for _ in range(15):
+        assert deployment.zone().agent().authority().call("/json").status_code == 200

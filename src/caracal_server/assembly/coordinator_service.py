@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from caracal.tokens.secret import Secret
 from caracal_server.adapters.peers.key_sets import KeySetReplica
@@ -21,6 +22,8 @@ from caracal_server.coordinator.removal import RemoveApplication
 from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.ports.zones import ZoneRecord
+from caracal_server.web.peers.feed import Feed
+from caracal_server.web.peers.messages import ZoneChange
 from caracal_server.web.peers.services import Service
 from caracal_server.web.problems import render_coordinator
 from caracal_server.web.routes import Edge
@@ -39,10 +42,10 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     graphs = LiveGraphs(graph_limits(ground.settings))
     feed = graph_feed(graphs, ground.clock, peering.instance, peering.graph_bound)
 
-    async def load(record: ZoneRecord) -> None:
-        await load_graph(graphs, store, record.id, now=ground.clock.now())
-
-    zones, key_sets = ZoneReplica(before=load), KeySetReplica(ground.clock)
+    zones, key_sets = (
+        ZoneReplica(before=_Loading(ground, graphs, store, feed)),
+        KeySetReplica(ground.clock),
+    )
     zones.follower = peering.follow_zones(zones.take)
     key_sets.follower = peering.follow_key_sets(key_sets.take)
     evidence = peering.evidence(stack)
@@ -75,6 +78,24 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         evidence=evidence,
         answers=CoordinatorPeerApi(graphs, feed, remove).answers(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """Makes the graphs of new zones live."""
+
+    ground: Ground
+    graphs: LiveGraphs
+    store: SqlGraphStore
+    feed: Feed[ZoneChange]
+
+    async def __call__(self, records: tuple[ZoneRecord, ...]) -> None:
+        new = [record.id for record in records if self.graphs.graph(record.id) is None]
+        for zone_id in new:
+            await load_graph(self.graphs, self.store, zone_id, now=self.ground.clock.now())
+        if new:
+            # Control answers for a new zone once it is in effect here: then it is for all who mint.
+            await self.feed.spread()
 
 
 def _sweep(stack: AsyncExitStack, coordinator: Coordinator) -> None:

@@ -12,11 +12,11 @@ from caracal_server.adapters.peers.follower import Follower
 from caracal_server.ports.zones import RetiringSecret, ZoneInstaller, ZoneRecord
 from caracal_server.web.peers.messages import Page, decode
 
-Before = Callable[[ZoneRecord], Awaitable[None]]
-"""What has to be done before a zone is in effect."""
+Before = Callable[[tuple[ZoneRecord, ...]], Awaitable[None]]
+"""What has to be done before these zones are in effect."""
 
 
-async def _nothing(_record: ZoneRecord) -> None:
+async def _nothing(_records: tuple[ZoneRecord, ...]) -> None:
     """Nothing has to be done."""
 
 
@@ -38,8 +38,8 @@ class ZoneReplica:
             records = decode(page.whole, tuple[ZoneRecord, ...])
         else:
             records = tuple(decode(part, ZoneRecord) for part in page.changes)
+        await self._before(records)
         for record in records:
-            await self._before(record)
             for installer in self._installers:
                 installer.install(record)
 
