@@ -4,14 +4,14 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from msgspec import UNSET
+from msgspec import UNSET, DecodeError
 
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.peers.follower import Follower
-from caracal_server.web.peers.feed import REMEMBERED, Feed
+from caracal_server.web.peers.feed import MAX_READERS, REMEMBERED, Feed
 from caracal_server.web.peers.gate import Answer
-from caracal_server.web.peers.messages import Page, decode
+from caracal_server.web.peers.messages import Follow, Page, decode, encode
 from caracal_server.web.peers.services import Ask, Service
 from tests.apart.wire import Wire, wire
 
@@ -41,7 +41,7 @@ class Owner:
     """Whose changes are followed: numbers."""
 
     instance: str = "first"
-    bound: float = 0.0
+    bound: float = BOUND
     changes: list[int] = field(default_factory=list)
     feed: Feed[int] = field(init=False)
 
@@ -224,4 +224,33 @@ async def test_an_answer_to_another_question_is_not_believed(following):
     following.line.change = earlier
     async with asyncio.timeout(BOUND + 1):
         await following.view.stale.wait()
+    assert not following.fresh()
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, BOUND + 1, 1e300, float("inf")])
+async def test_a_follower_that_would_act_on_a_view_for_longer_is_not_answered(bound):
+    owner = Owner()
+    message = encode(Follow("one", "", 0, bound))
+    with pytest.raises((Unavailable, DecodeError)):
+        await owner.feed.answer(Service.GATEWAY, message)
+
+
+async def test_followers_are_not_remembered_without_end():
+    owner = Owner()
+    for number in range(MAX_READERS + 1):
+        await owner.feed.answer(Service.GATEWAY, encode(Follow(f"r-{number}", "", 0, BOUND)))
+    with pytest.raises(Unavailable, match="too many"):
+        await owner.feed.answer(Service.GATEWAY, encode(Follow("one more", "", 0, BOUND)))
+    with pytest.raises(Unavailable, match="too many"):
+        await owner.feed.answer(Service.GATEWAY, encode(Follow("n" * 65, "", 0, BOUND)))
+
+
+async def test_an_owner_that_was_left_behind_is_followed_by_nobody(following):
+    await following.until_fresh()
+
+    def left_behind() -> None:
+        raise Unavailable(Reason.STORE_UNAVAILABLE, "another process owns it")
+
+    following.owner.feed.owner = left_behind
+    await asyncio.wait_for(following.view.stale.wait(), 5)
     assert not following.fresh()

@@ -18,9 +18,17 @@ from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.adapters.peers.keys import PeerKeys
 from caracal_server.ports.upstream import UpstreamTimeouts
 from caracal_server.web.peers.messages import Done, EvidenceBatch, Recorded, encode
-from caracal_server.web.peers.proofs import WINDOW_US, Claim, render_claim, request_mac
+from caracal_server.web.peers.proofs import (
+    WINDOW_US,
+    Claim,
+    SeenRequests,
+    digest_of,
+    render_claim,
+    request_mac,
+)
 from caracal_server.web.peers.services import PERMISSIONS, Ask, Service
 from tests.support.apart import Apart, provision
+from tests.support.raw_http import head, send_raw
 
 QUICK = UpstreamTimeouts(total=timedelta(seconds=20))
 
@@ -124,10 +132,11 @@ class Asking:
 
     def send(self, *, path: str | None = None, body: bytes | None = None, **headers: str) -> int:
         said = encode(Done())
+        digest = digest_of(said)
         mac = request_mac(
-            self.key, self.caller, Service.CONTROL, self.path, self.at_us, self.nonce, said
+            self.key, self.caller, Service.CONTROL, self.path, self.at_us, self.nonce, digest
         )
-        claim = render_claim(Claim(self.caller, self.at_us, self.nonce, mac)).decode()
+        claim = render_claim(Claim(self.caller, self.at_us, self.nonce, digest, mac)).decode()
         answer = httpx.post(
             self.url + (path or self.path),
             content=said if body is None else body,
@@ -168,12 +177,35 @@ def test_a_question_from_too_far_away_in_time_is_not_answered(asking, seconds):
         "",
         "1",
         "1 sts 1 00 00",
-        "2 sts 1 " + "0" * 32 + " " + "0" * 64,
-        "1 nobody 1 " + "0" * 32 + " " + "0" * 64,
+        "1 sts 1 " + "0" * 32 + " " + "0" * 64,
+        "2 sts 1 " + "0" * 32 + " " + "0" * 64 + " " + "0" * 64,
+        "1 nobody 1 " + "0" * 32 + " " + "0" * 64 + " " + "0" * 64,
     ],
 )
 def test_whoever_proves_nothing_learns_nothing(asking, header):
     assert asking.send(**{"caracal-peer": header}) == 401
+
+
+def test_nothing_of_an_unproven_question_is_waited_for(services):
+    answer = send_raw(
+        f"http://127.0.0.1:{services['control'].peer}",
+        head(
+            f"POST {Ask.LOAD_SIGNING_KEYS.path} HTTP/1.1",
+            "Host: control",
+            "Content-Length: 1000000",
+            "caracal-peer: 1 sts 1 " + "0" * 32 + " " + "0" * 64 + " " + "0" * 64,
+        ),
+    )
+    assert answer.statuses == [401]
+    assert answer.closed
+
+
+async def test_what_was_asked_of_the_run_before_is_not_answered_by_the_next():
+    clock = SystemClock()
+    seen = SeenRequests(clock.now_us())
+    before = Claim(Service.STS, clock.now_us() - 1_000_000, b"0" * 32, b"0" * 64, b"0" * 64)
+    assert not seen.timely(before, clock.now_us())
+    assert not seen.first(before, clock.now_us())
 
 
 def test_nobody_speaks_as_the_one_that_is_asked(asking):

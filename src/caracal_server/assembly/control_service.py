@@ -51,6 +51,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     store = SqlZoneStore(database)
     zones = MemoryZones()
     published = PublishedZones(ground.clock, peering.instance, peering.configuration_bound)
+    published.feed.owner = database.require_ownership
     for record in await store.load_all():
         published.install(record)
         zones.install(record)

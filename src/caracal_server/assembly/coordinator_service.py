@@ -41,7 +41,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     store, peering = SqlGraphStore(database), ground.peering
     graphs = LiveGraphs(graph_limits(ground.settings))
     feed = graph_feed(graphs, ground.clock, peering.instance, peering.graph_bound)
-
+    feed.owner = database.require_ownership
     zones, key_sets = (
         ZoneReplica(before=_Loading(ground, graphs, store, feed)),
         KeySetReplica(ground.clock),

@@ -96,10 +96,17 @@ class AuditPeerApi:
             raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, f"{caller} may not record {kinds}")
         async with self._turns.setdefault(caller, asyncio.Lock()):
             # In this order the entries come to the log, whatever they then wait for.
-            receipts = await asyncio.gather(
-                *(self._append(entry, again=batch.again) for entry in batch.entries)
+            outcomes = await asyncio.gather(
+                *(self._append(entry, again=batch.again) for entry in batch.entries),
+                # The turn ends when each is settled: else a retry could not find what still waits.
+                return_exceptions=True,
             )
-        return Recorded(tuple((receipt.index, receipt.leaf_hash) for receipt in receipts))
+        places = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            places.append((outcome.index, outcome.leaf_hash))
+        return Recorded(tuple(places))
 
     async def _append(self, entry: Entry, *, again: bool) -> Receipt:
         if again:

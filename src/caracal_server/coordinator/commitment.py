@@ -174,6 +174,16 @@ class Commitment:
         if self._owed:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "changes wait to be stored")
 
+    async def settle_everywhere(self) -> None:
+        """Settle, and return once services that run apart follow: what is answered then holds.
+
+        Raises:
+            Unavailable: something still waits.
+        """
+        await self.settle()
+        if self._spread is not None:
+            await self._spread()
+
     async def _settle_one(self, owed: Owed) -> None:
         try:
             if owed.entry is not None:

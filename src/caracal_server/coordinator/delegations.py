@@ -177,7 +177,7 @@ class Revoke:
         commitment = self.coordination.commitment
         owed = commitment.owes(act.zone_id, Kind.DELEGATION_REVOKE, delegation_id)
         if owed is not None and owns(caller, owed.change.delegations[0].issuer):
-            await commitment.settle()
+            await commitment.settle_everywhere()
             return _revocation_answer(owed.change)
         graph = self.coordination.graph(act.zone_id)
         delegation = graph.delegation(delegation_id)

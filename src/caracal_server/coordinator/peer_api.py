@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from caracal.authority.graph import GraphChange
 from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.coordinator import removal
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.ports.clock import Clock
@@ -59,5 +60,8 @@ class CoordinatorPeerApi:
 
     async def remove_application(self, _caller: Service, body: bytes) -> Done:
         asked = decode(body, RemoveApplication)
+        if self.graphs.graph(asked.zone_id) is None:
+            # Nothing to revoke, or not known here yet: whoever asks can not tell, and asks again.
+            raise Unavailable(Reason.PEER_UNAVAILABLE, "the zone is not followed here yet")
         await self.remove(asked.zone_id, asked.application_id)
         return Done()

@@ -84,7 +84,7 @@ class Steps:
         owed = commitment.owes(act.zone_id, kind, session_id)
         if owed is None or not owed.change.sessions or not _may(act, owed.change.sessions[0]):
             return None
-        await commitment.settle()
+        await commitment.settle_everywhere()
         return owed.change
 
     async def refuse(

@@ -62,7 +62,9 @@ class PublishedKeySets:
         try:
             await self._keys.rotate(zone_id)
         finally:
-            self.feed.publish(zone_id)
+            # What fails may have been stored; a zone without a key has nothing to publish.
+            if self._keys.key_set(zone_id) is not None:
+                self.feed.publish(zone_id)
         await self.feed.spread()
 
     def _whole(self, service: Service) -> tuple[PublishedKeys, ...]:
@@ -127,6 +129,8 @@ class StsPeerApi:
                 now=now,
             ).mandate
             if self.authority.revocation(mandate) is not None:
+                raise _unproven()
+            if asked.audience not in mandate.resources:
                 raise _unproven()
             token = await self.mandates.mint_for_resource(
                 mandate, asked.audience, token=raw, now=now

@@ -25,6 +25,7 @@ from caracal_server.web.peers.proofs import (
     REQUEST_HEADER,
     Claim,
     answer_mac,
+    digest_of,
     render_claim,
     request_mac,
 )
@@ -76,8 +77,9 @@ class PeerChannel:
         body = encode(message)
         at_us = self.clock.now_us()
         nonce = self.entropy.token_bytes(NONCE_BYTES).hex().encode()
-        mac = request_mac(self.key, self.me, self.peer, path, at_us, nonce, body)
-        claim = render_claim(Claim(self.me, at_us, nonce, mac))
+        digest = digest_of(body)
+        mac = request_mac(self.key, self.me, self.peer, path, at_us, nonce, digest)
+        claim = render_claim(Claim(self.me, at_us, nonce, digest, mac))
         status, answer = await self._exchange(path, claim, mac, body)
         if status != _OK:
             raise self._refusal(status, answer)

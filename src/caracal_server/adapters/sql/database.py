@@ -37,6 +37,14 @@ class Database(Protocol):
         """
         ...
 
+    def require_ownership(self) -> None:
+        """Check that this process still owns the database, as far as it can tell without asking.
+
+        Raises:
+            Unavailable: it does not; what it has in memory may be behind.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish the transactions that wait, take no more, and give up the ownership."""
         ...

@@ -24,6 +24,8 @@ STATEMENT_SECONDS = 10
 OWNER_LOCK = 0x0CA2ACA1
 """Key of the advisory lock that the owner of a database holds."""
 
+BEAT_SECONDS = 1.0
+"""How often the connection that holds the lock is asked whether it is there, and how long that may take."""
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts to own the database again; the last one goes on."""
 
@@ -54,6 +56,7 @@ class PostgresqlDatabase:
         self._refusal: str | None = None
         self._closed = False
         self._recovery: asyncio.Task[None] | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: URL) -> "PostgresqlDatabase":
@@ -87,7 +90,7 @@ class PostgresqlDatabase:
         return database
 
     async def transact(self, work: Work[T]) -> T:
-        self._require_ownership()
+        self.require_ownership()
         try:
             async with self._engine.begin() as connection:
                 return await connection.run_sync(work)
@@ -95,7 +98,7 @@ class PostgresqlDatabase:
             raise unavailable(error) from None
 
     async def read(self, work: Work[T]) -> T:
-        self._require_ownership()
+        self.require_ownership()
         try:
             async with self._reading.connect() as connection:
                 return await connection.run_sync(work)
@@ -132,10 +135,24 @@ class PostgresqlDatabase:
             await self._drop_owner()
             raise DatabaseInUse("another process already uses this database; stop it first")
         raw.add_termination_listener(self._lost)
+        self._beating = asyncio.get_running_loop().create_task(self._beat(raw))
         return raw
+
+    async def _beat(self, raw: asyncpg.Connection) -> None:
+        """Notice a connection that is cut without a word, before others act on what is behind."""
+        try:
+            while True:
+                await asyncio.sleep(BEAT_SECONDS)
+                await raw.fetchval("SELECT 1", timeout=BEAT_SECONDS)
+        except _Failures:
+            raw.terminate()
+            self._lost(raw)
 
     async def _drop_owner(self) -> None:
         owner, self._owner = self._owner, None
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.cancel()
         if owner is not None:
             with contextlib.suppress(*_Failures):
                 await owner.invalidate()
@@ -164,6 +181,6 @@ class PostgresqlDatabase:
         if self._refusal is not None:
             await self._drop_owner()
 
-    def _require_ownership(self) -> None:
+    def require_ownership(self) -> None:
         if self._refusal is not None:
             raise StoreClosed(self._refusal)

@@ -91,6 +91,11 @@ class SqliteDatabase:
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise unavailable(error) from None
 
+    def require_ownership(self) -> None:
+        if self._closed:
+            raise StoreClosed("the store is closed")
+        self._require_file()
+
     async def close(self) -> None:
         if self._closed:
             return

@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.ports.clock import Clock
 from caracal_server.web.peers.messages import Follow, Page, decode, encode
 from caracal_server.web.peers.services import Service
@@ -19,8 +20,14 @@ from caracal_server.web.peers.services import Service
 HOLD_SECONDS: Final = 0.5
 """How long an owner waits for news before it answers that there is none."""
 REMEMBERED: Final = 10_000
+MAX_READERS: Final = 64
+MAX_READER_NAME: Final = 64
 
 T = TypeVar("T")
+
+
+def _always() -> None:
+    """Nobody else can be the owner."""
 
 
 @dataclass(slots=True)
@@ -37,10 +44,12 @@ class Feed(Generic[T]):
 
     Attributes:
         instance: of this run of the owner.
-        bound: the longest that a follower of an earlier run may still act on what it had.
+        bound: the longest that a follower may act on what it had, of this run or an earlier one.
         expected: services that follow; each counts as one that has nothing until it asks.
         whole: everything there is, for one service; encoded at once.
         part: a change, for one service.
+        owner: raises `Unavailable` when another process may own what is followed, so that nobody takes
+            an owner that was left behind for the present one.
     """
 
     instance: str
@@ -49,6 +58,7 @@ class Feed(Generic[T]):
     expected: Iterable[Service]
     whole: Callable[[Service], object]
     part: Callable[[Service, T], object]
+    owner: Callable[[], None] = _always
     number: int = field(default=0, init=False)
     _changes: deque[T] = field(default_factory=deque, init=False)
     _readers: dict[tuple[Service, str], _Reader] = field(default_factory=dict, init=False)
@@ -72,8 +82,7 @@ class Feed(Generic[T]):
         number = self.number
         while True:
             heard = self._heard
-            now = self.clock.monotonic()
-            self._readers = {key: one for key, one in self._readers.items() if one.until > now}
+            now = self._forget()
             behind = [one.until for one in self._readers.values() if one.has < number]
             if not behind:
                 return
@@ -88,19 +97,36 @@ class Feed(Generic[T]):
 
         Raises:
             msgspec.DecodeError: the question can not be read.
+            Unavailable: the follower would act on what it has for too long, or there are too many.
         """
         asked = decode(body, Follow)
+        if not 0 < asked.bound <= self.bound:
+            raise Unavailable(
+                Reason.PEER_UNAVAILABLE,
+                f"a view may be acted on for at most {self.bound:g} s here: set the same for both",
+            )
+        if len(asked.reader) > MAX_READER_NAME or len(self._readers) > MAX_READERS:
+            self._forget()
+            if len(asked.reader) > MAX_READER_NAME or len(self._readers) > MAX_READERS:
+                raise Unavailable(Reason.PEER_UNAVAILABLE, "too many follow")
         self._note(caller, asked)
         if asked.leaving:
             return self._page()
         if asked.instance == self.instance and asked.after == self.number:
             await self._wait()
+        self.owner()
         missing = self._after(asked)
         if missing is None:
             return self._page(whole=msgspec.Raw(encode(self.whole(caller))))
         return self._page(
             changes=tuple(msgspec.Raw(encode(self.part(caller, change))) for change in missing)
         )
+
+    def _forget(self) -> float:
+        """Drop readers that act on nothing any more; return the time it is."""
+        now = self.clock.monotonic()
+        self._readers = {key: one for key, one in self._readers.items() if one.until > now}
+        return now
 
     def _note(self, caller: Service, asked: Follow) -> None:
         self._readers.pop((caller, ""), None)

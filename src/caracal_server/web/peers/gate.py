@@ -18,6 +18,7 @@ from caracal_server.web.peers.proofs import (
     Claim,
     SeenRequests,
     answer_mac,
+    digest_of,
     read_claim,
     request_mac,
 )
@@ -26,13 +27,14 @@ from caracal_server.web.problems import RequestRefused, problem_of
 from caracal_server.web.requests import read_body
 
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
-MAX_UNPROVEN: Final = 64
-"""Questions that are read at once: who asks is known only when all of one is there."""
+MAX_READING: Final = 64
+"""Questions of proven peers whose bodies are read at once."""
 
 Handler = Callable[[Service, bytes], Awaitable[object]]
 """Answers a proven and permitted question: the caller, the body; what it returns is sent as JSON."""
 
-_UNPROVEN = Reply(401, JSON_HEADERS, b'{"error":"unproven"}')
+# The body of what is not proven is not read, so nothing more can come over the connection.
+_UNPROVEN = Reply(401, (*JSON_HEADERS, (b"connection", b"close")), b'{"error":"unproven"}')
 _ABSENT = Reply(404, JSON_HEADERS, b'{"error":"no such question"}')
 _log = structlog.get_logger("caracal.peers")
 
@@ -56,8 +58,8 @@ class PeerGate:
         self._me = me
         self._keys = dict(keys)
         self._clock = clock
-        self._seen = SeenRequests()
-        self._reading = InFlight(MAX_UNPROVEN)
+        self._seen = SeenRequests(clock.now_us())
+        self._reading = InFlight(MAX_READING)
         self._answers: dict[str, Answer] = {}
         for answer in answers:
             if PERMISSIONS[answer.ask].of is not me or answer.ask.path in self._answers:
@@ -67,15 +69,10 @@ class PeerGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        try:
-            with self._reading:
-                body = await read_body(receive, scope["headers"], MAX_BODY_BYTES)
-        except RequestRefused:
-            await send_reply(send, _UNPROVEN)
-            return
         path = scope["path"]
-        claim = self._proven(scope["headers"], path, body)
-        if claim is None:
+        claim = self._proven(scope["headers"], path)
+        body = None if claim is None else await self._body(claim, scope, receive)
+        if claim is None or body is None:
             _log.warning("peer_not_proven", path=path[:100])
             await send_reply(send, _UNPROVEN)
             return
@@ -84,16 +81,27 @@ class PeerGate:
         headers = (*JSON_HEADERS, (ANSWER_HEADER, proof))
         await send_reply(send, Reply(status, headers, document))
 
-    def _proven(self, headers: Iterable[Header], path: str, body: bytes) -> Claim | None:
+    async def _body(self, claim: Claim, scope: Scope, receive: Receive) -> bytes | None:
+        """The body that a proven header is about, once; `None` when it is another, or comes again."""
+        try:
+            with self._reading:
+                body = await read_body(receive, scope["headers"], MAX_BODY_BYTES)
+        except RequestRefused:
+            return None
+        if not hmac.compare_digest(digest_of(body), claim.digest):
+            return None
+        return body if self._seen.first(claim, self._clock.now_us()) else None
+
+    def _proven(self, headers: Iterable[Header], path: str) -> Claim | None:
         found = [value for name, value in headers if name == REQUEST_HEADER]
         claim = read_claim(found[0]) if len(found) == 1 else None
         key = None if claim is None else self._keys.get(claim.caller)
         if claim is None or key is None:
             return None
-        mac = request_mac(key, claim.caller, self._me, path, claim.at_us, claim.nonce, body)
+        mac = request_mac(key, claim.caller, self._me, path, claim.at_us, claim.nonce, claim.digest)
         if not hmac.compare_digest(mac, claim.mac):
             return None
-        return claim if self._seen.first(claim, self._clock.now_us()) else None
+        return claim if self._seen.timely(claim, self._clock.now_us()) else None
 
     async def _answer(
         self, caller: Service, method: str, path: str, body: bytes
