@@ -1,5 +1,6 @@
 """The images, as they are really built."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -8,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -91,13 +93,23 @@ def archive(root: Path) -> Path:
         NotRunHere: this machine can not fetch what they are made of.
         CannotBuild: they can not be built.
     """
-    with _one_at_a_time:
+    with _one_at_a_time, _alone(root):
         built = root / "build/images" / f"{_sum_of_inputs(root)}.tar"
         if not built.exists():
             shutil.rmtree(built.parent, ignore_errors=True)
             built.parent.mkdir(parents=True)
             _build(root, built)
         return built
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep other processes from building, and from clearing up, in the same tree."""
+    place = root / "build" / "images.lock"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _build(root: Path, built: Path) -> None:

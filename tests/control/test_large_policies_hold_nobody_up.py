@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from time import perf_counter
 
 import pytest
 
@@ -10,6 +9,8 @@ from caracal_server.control.acts import Act
 from caracal_server.control.document_rules import parse_document
 from caracal_server.control.publication import Publication
 from tests.control.world import document
+
+MANY_TURNS = 1_000
 
 
 def _rules(count):
@@ -21,15 +22,14 @@ def _rules(count):
 
 @pytest.mark.parametrize("query", ["?plan=true", ""])
 async def test_the_event_loop_goes_on_while_a_large_policy_compiles(world, query):
-    began = perf_counter()
     asked = asyncio.create_task(world.put(document(policy=_rules(2000)), query))
-    longest = 0.0
+    turns = 0
     while not asked.done():
-        before = perf_counter()
         await asyncio.sleep(0)
-        longest = max(longest, perf_counter() - before)
+        turns += 1
     assert asked.result().status_code == 200, asked.result().text
-    assert longest < (perf_counter() - began) / 4
+    # Without a compilation a request takes a few dozen turns of the loop, and while one lasts thousands.
+    assert turns > MANY_TURNS
 
 
 async def test_what_was_compiled_is_put_into_effect_without_being_read_again(world):
