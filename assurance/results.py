@@ -41,13 +41,13 @@ class Verdict(msgspec.Struct, frozen=True):
         if self.broken:
             return "Broken"
         if self.control.status is Status.IMPLEMENTED and self.unseen:
-            return "Implemented, not seen here"
+            return "Implemented, part not seen"
         return self.control.status.value
 
     @property
     def unseen(self) -> bool:
-        """Whether nothing at all was seen of it: every check was skipped."""
-        return bool(self.results) and all(result.skipped for result in self.results)
+        """Whether something of it was not looked at: a check was skipped."""
+        return any(result.skipped for result in self.results)
 
 
 def run_check(name: str, root: Path) -> Result:

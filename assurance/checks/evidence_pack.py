@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from assurance.checks import NotRunHere
+from assurance.pytest_runs import failures
 
 STATEMENTS: Final = Path("src/caracal_server/evidence_pack/statements.toml")
 _RENDER: Final = """
@@ -49,6 +50,11 @@ def oscal_is_valid(root: Path) -> Sequence[str]:
     if not findings or int(read.stdout) != len(findings):
         return ["the library read another number of findings than were written"]
     return []
+
+
+def packs_are_verified(root: Path) -> Sequence[str]:
+    """Packs that were tampered with, forged or made of less are refused, by tests that are run here."""
+    return failures(root, ["tests/evidence_pack"])
 
 
 def statements_rest_on_tests_that_exist(root: Path) -> Sequence[str]:

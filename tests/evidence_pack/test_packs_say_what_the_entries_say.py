@@ -48,7 +48,7 @@ STORY = (
 
 def bundle(story: Sequence[Entry]) -> tuple[bytes, object]:
     entries = [canonical_json(msgspec.to_builtins(one)) for one in story]
-    note, key = signed_log(entries)
+    note, key = signed_log(entries, "caracal.test/evidence/zone-1")
     writer = BundleWriter(note, key, Contents.WHOLE)
     lines = [writer.header()]
     lines += [writer.entry(at, one, leaf_hash(one)) for at, one in enumerate(entries)]
@@ -178,13 +178,50 @@ def test_a_better_answer_in_the_manifest_is_refused(tmp_path):
         verify(repacked(file, **{MANIFEST: json.dumps(manifest).encode()}), [])
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (lambda logs: [], "no log"),
+        (lambda logs: [*logs, *logs], "one log"),
+        (lambda logs: [*logs, logs[0] | {"log": "zone-2"}], "one file"),
+        (lambda logs: [logs[0] | {"log": "zone-2"}], "is not the log zone-2"),
+    ],
+)
+def test_logs_that_are_missing_repeated_or_somebody_elses_are_refused(tmp_path, changed, why):
+    file = packed(tmp_path)
+    manifest = json.loads(zipfile.ZipFile(file).read(MANIFEST))
+    manifest["logs"] = changed(manifest["logs"])
+    gone = {"evidence/zone-1.jsonl": None} if not manifest["logs"] else {}
+    for name in gone:
+        del manifest["files"][name]
+    forged = gone | {MANIFEST: json.dumps(manifest).encode()}
+    with pytest.raises(PackFault, match=why):
+        verify(repacked(file, **forged), [])
+
+
+def test_a_key_that_no_log_is_of_is_named(tmp_path):
+    key, _ = key_pair("caracal.test/evidence/zone-2", seed=9)
+    with pytest.raises(PackFault, match="no log of the key"):
+        verify(packed(tmp_path), [bundle(STORY)[1], key])
+
+
+def test_how_far_a_log_reaches_is_told(tmp_path):
+    [log] = verify(packed(tmp_path), []).manifest.logs
+    assert log.last_at == 20
+
+
+def test_nothing_is_packed_without_a_log():
+    with pytest.raises(PackFault, match="no log"):
+        make(io.BytesIO(), logs={}, period=EVER, version="1", more={})
+
+
 def test_a_file_that_was_added_is_refused(tmp_path):
     with pytest.raises(PackFault, match="not part of it"):
         verify(repacked(packed(tmp_path), **{"more.txt": b"x"}), [])
 
 
 def test_another_key_than_the_trusted_one_is_refused(tmp_path):
-    key, _ = key_pair("caracal.example/log", seed=9)
+    key, _ = key_pair("caracal.test/evidence/zone-1", seed=9)
     with pytest.raises(PackFault, match="key"):
         verify(packed(tmp_path), [key])
 

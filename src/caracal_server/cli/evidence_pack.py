@@ -39,9 +39,13 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _Shown(msgspec.Struct, frozen=True):
-    """What `--json` prints of a pack, made or verified."""
+    """What `--json` prints of a pack, made or verified.
+
+    `reaches`, once verified: each log with the time of its last entry; what came later is not in it.
+    """
 
     file: str
+    reaches: dict[str, str]
     logs: tuple[str, ...]
     trusted: bool
     statements: tuple[_Row, ...]
@@ -107,7 +111,7 @@ def pack(
                 raise CommandFailed(
                     ExitCode.REFUSED, f"no pack was made: {fault}", "have the log examined"
                 ) from None
-    _show(_Shown(str(output), tuple(sorted(logs)), False, _rows(stated)), json=json)
+    _show(_Shown(str(output), {}, tuple(sorted(logs)), False, _rows(stated)), json=json)
 
 
 @app.command("verify")
@@ -128,7 +132,8 @@ def verify_pack(
         raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
     report = _verified(file, keys)
     logs = tuple(log.log for log in report.manifest.logs)
-    _show(_Shown(str(file), logs, report.trusted, _rows(report.statements)), json=json)
+    reaches = {log.log: _instant(log.last_at) for log in report.manifest.logs}
+    _show(_Shown(str(file), reaches, logs, report.trusted, _rows(report.statements)), json=json)
     if not report.trusted and not json:
         say("The keys came with the file: pass those you know from elsewhere with --log-key.")
     if not all(stated.holds for stated in report.statements):
@@ -151,6 +156,10 @@ def _period(since: datetime | None, until: datetime | None) -> Period:
     if first >= last:
         raise CommandFailed(ExitCode.USAGE, "--since is not before --until")
     return Period(first, last)
+
+
+def _instant(us: int) -> str:
+    return datetime.fromtimestamp(us // 1_000_000, UTC).isoformat()
 
 
 def _us(at: datetime) -> int:
@@ -205,6 +214,7 @@ def _show(shown: _Shown, *, json: bool) -> None:
         print_json(shown)
         return
     print_fields((("file", shown.file), ("logs", ", ".join(shown.logs))))
+    print_fields(tuple((f"{log} reaches", at) for log, at in shown.reaches.items()))
     print_fields(
         tuple(
             (row.id, f"{'borne out' if row.holds else 'NOT borne out'}: {row.framework}")

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,11 @@ MAX_SMALL_BYTES = 64 * 1024 * 1024
 """The largest member that is read into memory; evidence is read line by line."""
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._\-]{0,199}/)?[A-Za-z0-9][A-Za-z0-9._\-]{0,199}")
+_UNREADABLE = (
+    KeyError, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
+)  # fmt: skip
+"""What a damaged or encrypted archive, or one of an unknown method, makes the library raise."""
+
 _MADE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -68,10 +74,11 @@ class Archive:
         """
         if name not in self.names:
             raise PackFault(f"{name} is missing")
-        if self._archive.getinfo(name).file_size > MAX_SMALL_BYTES:
-            raise PackFault(f"{name} is larger than {MAX_SMALL_BYTES} bytes")
         with self.stream(name) as source:
-            return source.read(MAX_SMALL_BYTES)
+            content = source.read(MAX_SMALL_BYTES + 1)
+        if len(content) > MAX_SMALL_BYTES:
+            raise PackFault(f"{name} is larger than {MAX_SMALL_BYTES} bytes")
+        return content
 
     @contextmanager
     def stream(self, name: str) -> Iterator[BinaryIO]:
@@ -83,7 +90,7 @@ class Archive:
         try:
             with self._archive.open(name) as source:
                 yield source  # type: ignore[misc]  # it reads and iterates as a binary file does
-        except (KeyError, zipfile.BadZipFile, EOFError, OSError, ValueError) as fault:
+        except _UNREADABLE as fault:
             raise PackFault(f"{name} can not be read: {type(fault).__name__}") from None
 
     def digest(self, name: str) -> str:

@@ -27,12 +27,17 @@ _entry = msgspec.json.Decoder(Entry).decode
 
 
 class LogFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One log of the pack, whole, up to its checkpoint."""
+    """One log of the pack, whole, up to its checkpoint.
+
+    Attributes:
+        last_at: of its last entry, in microseconds since the epoch: what came later is not in it.
+    """
 
     log: str
     file: str
     key: str
     size: int
+    last_at: int
     answers: tuple[Answer, ...]
 
 
@@ -86,6 +91,8 @@ def make(
     Raises:
         PackFault: a bundle does not verify.
     """
+    if not logs:
+        raise PackFault("there is no log to pack")
     files: dict[str, bytes | Path] = dict(more)
     described = []
     for log, path in sorted(logs.items()):
@@ -115,6 +122,7 @@ def verify(file: Path, keys: Sequence[VerifierKey]) -> Report:
     with open_archive(file) as opened:
         manifest = _manifest(opened)
         _require_sums(opened, manifest)
+        _require_distinct(manifest, keys)
         described = []
         for stated in manifest.logs:
             with opened.stream(stated.file) as stream:
@@ -141,7 +149,10 @@ def _examine(
         raise PackFault(f"{name} does not verify: {fault}") from None
     if report.contents is not Contents.WHOLE:
         raise PackFault(f"{name} is a selection; a pack holds whole logs")
-    return LogFile(log, name, report.key.render(), report.entries, examination.answers())
+    if report.checkpoint.origin.rpartition("/")[2] != log:
+        raise PackFault(f"{name} is not the log {log}, but {report.checkpoint.origin}")
+    held_to = report.key.render()
+    return LogFile(log, name, held_to, report.entries, examination.last_at, examination.answers())
 
 
 def _examined(lines: Iterable[bytes], examination: Examination) -> Iterator[bytes]:
@@ -176,6 +187,17 @@ def _manifest(opened: Archive) -> Manifest:
     if manifest.format != FORMAT:
         raise PackFault(f"its format is {manifest.format[:40]!r}, not {FORMAT}")
     return manifest
+
+
+def _require_distinct(manifest: Manifest, keys: Sequence[VerifierKey]) -> None:
+    if not manifest.logs:
+        raise PackFault("it holds no log, so nothing in it is borne out")
+    for what in ("log", "file"):
+        if len({getattr(log, what) for log in manifest.logs}) != len(manifest.logs):
+            raise PackFault(f"two of its logs have one {what}")
+    unused = {key.render() for key in keys} - {log.key for log in manifest.logs}
+    if unused:
+        raise PackFault(f"it has no log of the key {min(unused)}")
 
 
 def _require_sums(opened: Archive, manifest: Manifest) -> None:

@@ -61,8 +61,10 @@ class Examination:
         self._minted: set[str] = set()
         self._spent: set[str] = set()
         self._allowed: set[str] = set()
+        self.last_at = 0
 
     def take(self, index: int, entry: Entry) -> None:
+        self.last_at = entry.at
         if self._period.covers(entry):
             self._judge(index, entry)
         if entry.verdict is not Verdict.ALLOW:

@@ -26,7 +26,18 @@ def _a_statement_on_nothing(root: Path) -> None:
     file.write_text(f'{file.read_text()}\n[[statement]]\nid = "x"\nframework = "x"\nasks = "x"\n')
 
 
+def _believe_stated_answers(root: Path) -> None:
+    file = "src/caracal_server/evidence_pack/packing.py"
+    _replace(root, file, "if found != stated:", "if False:")
+
+
+def _take_anybodys_log(root: Path) -> None:
+    file = "src/caracal_server/evidence_pack/packing.py"
+    _replace(root, file, 'if report.checkpoint.origin.rpartition("/")[2] != log:', "if False:")
+
+
 PLANTS = {
+    "packs_are_verified": (_believe_stated_answers, _take_anybodys_log),
     "oscal_is_valid": _a_state_that_oscal_does_not_know,
     "statements_rest_on_tests_that_exist": (
         _a_test_that_is_gone,
