@@ -11,6 +11,8 @@ FILE = "release.yml"
 AFTER = "verify-release.yml"
 _EXPECTED = Path("src/caracal_server/release/identity.py")
 _PUBLISHER = "pypa/gh-action-pypi-publish"
+_HOLD = 'echo "$SUMS  SHA256SUMS" | sha256sum --check && sha256sum --check --quiet SHA256SUMS'
+_SUMS = "${{ needs.rebuild.outputs.sums }}"
 _VERIFY = "make verify-release DIR=release"
 _KEYS = re.compile(
     r"secrets[.\[]|PRIVATE_KEY|cosign sign|gpg |--key\b|\bpassword:|\busername:|api-token",
@@ -82,6 +84,9 @@ def nothing_is_published_unverified(root: Path) -> Sequence[str]:
         wrong += [f"{FILE}: {name} does not wait for {one}" for one in sorted(wanted - needs)]
         if wanted and (job.if_ or "continue-on-error" in release.raw(name)):
             wrong.append(f"{FILE}: {name} may run although something failed")
+        held = [step for step in job.steps if step.run == _HOLD and step.env.get("SUMS") == _SUMS]
+        if wanted and not held:
+            wrong.append(f"{FILE}: {name} takes whatever it downloads for what was built twice")
     expected = {
         "test": "./.github/workflows/test.yml",
         "build": "make dist",

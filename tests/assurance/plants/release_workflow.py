@@ -17,7 +17,8 @@ PLANTS = {
     "nothing_is_published_unverified": (
         edited("publish_untested", RELEASE, "    needs: test\n", ""),
         edited("publish_one_build", RELEASE, "needs: [build, rebuild, scan]", "needs: [build, scan]"),
-        edited("publish_unverified", RELEASE, "needs: [verify, attest-sbom]", "needs: [attest]"),
+        edited("publish_unverified", RELEASE, "needs: [verify, rebuild, attest-sbom]", "needs: [rebuild, attest]"),
+        edited("take_what_comes", RELEASE, "sha256sum --check --quiet SHA256SUMS", "true"),
         edited("compare_nothing", RELEASE, "run: diff --recursive first dist", "run: echo the same"),
         edited("publish_whatever_happens", RELEASE, "    name: Publish the release\n", "    name: Publish the release\n    if: always()\n"),
         edited("excuse_the_verifier", RELEASE, "run: make verify-release DIR=release", "run: echo verified"),
