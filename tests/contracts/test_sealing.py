@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import resource
+import signal
 import stat
 import tempfile
 from pathlib import Path
@@ -244,3 +246,16 @@ def test_a_key_is_never_written_over_another(tmp_path):
     with pytest.raises(KeyFileError):
         create_key(tmp_path / "key", "test", b"K" * 32)
     assert load_key(tmp_path / "key", "test") == b"k" * 32
+
+
+def test_a_key_that_can_not_be_written_whole_leaves_no_file(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
+    try:
+        with pytest.raises(KeyFileError):
+            create_key(tmp_path / "key", "test", b"k" * 32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from caracal_server.adapters.sealing.key_ring import OPENING, SEALING, KeyRing
 from caracal_server.adapters.sealing.resealing import CredentialsResealed, SigningKeysResealed
 from caracal_server.adapters.sealing.succession import Succession
 from caracal_server.adapters.sql.keys import SqlKeyStore
-from caracal_server.ports.keys import StoredSigningKey
+from caracal_server.ports.keys import SealedCredential, StoredSigningKey
 
 AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 PRIVATE = Secret("the private half")
@@ -79,7 +79,10 @@ def test_a_credential_is_sealed_to_the_next_key_and_not_to_the_one_before(ring, 
     resealed = change.reseal("zone", "provider", earlier)
     for sealed in (earlier, resealed):
         assert opener.open("zone", "provider", sealed) == CREDENTIAL
-    change.finish()
+    with pytest.raises(Unavailable):
+        change.finish([SealedCredential("zone", "provider", earlier)])
+    assert ring.opening_succession().before() is not None, "something still needs it"
+    change.finish([SealedCredential("zone", "provider", resealed)])
     assert ring.credential_opener(needed_by="it").open("zone", "provider", resealed) == CREDENTIAL
     for reader, sealed in ((before, resealed), (opener, earlier)):
         with pytest.raises(Unavailable):
@@ -138,3 +141,43 @@ def test_a_key_file_that_can_not_be_used_is_a_store_that_can_not_be_reached(
     with pytest.raises(Unavailable):
         CredentialsResealed(ring, opener, sealer, entropy).begin()
     assert opener.open("z", "p", sealer.seal("z", "p", CREDENTIAL)) == CREDENTIAL
+
+
+class OncePublished(KeyRing):
+    """Fails to publish the first time."""
+
+    failed = False
+
+    def publish_sealing(self, public):
+        if not self.failed:
+            self.failed = True
+            raise KeyFileError("no space")
+        super().publish_sealing(public)
+
+
+def test_a_change_that_failed_half_way_is_done_again_in_the_same_process(tmp_path, entropy):
+    ring = OncePublished(tmp_path, entropy)
+    opener, sealer = ring.credential_opener(needed_by=None), ring.credential_sealer()
+    earlier = sealer.seal("zone", "provider", CREDENTIAL)
+    change = CredentialsResealed(ring, opener, sealer, entropy)
+    with pytest.raises(Unavailable):
+        change.begin()
+    change.begin()
+    resealed = change.reseal("zone", "provider", earlier)
+    change.finish([SealedCredential("zone", "provider", resealed)])
+    restarted = KeyRing(tmp_path, entropy)
+    later = restarted.credential_sealer().seal("zone", "provider", CREDENTIAL)
+    for reader in (opener, restarted.credential_opener(needed_by="it")):
+        for sealed in (resealed, later, sealer.seal("zone", "provider", CREDENTIAL)):
+            assert reader.open("zone", "provider", sealed) == CREDENTIAL
+
+
+async def test_signing_keys_are_sealed_under_the_key_on_disk_whatever_memory_holds(
+    sqlite_database, ring, entropy
+):
+    store, seal = await kept(sqlite_database, ring)
+    ring.signing_seal_succession().begin(b"n" * 32)
+    assert await SigningKeysResealed(ring, store, seal, entropy).reseal() == 3
+    restarted = ring.private_key_seal(needed_by="it")
+    assert ring.signing_seal_succession().before() is None
+    assert opened(restarted, await store.load_all()) == [PRIVATE.reveal()] * 3

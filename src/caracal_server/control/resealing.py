@@ -7,7 +7,11 @@ from caracal.authority.outcomes import Refused
 from caracal_server.control.acts import Act, ActLog
 from caracal_server.control.publication import Publication
 from caracal_server.control.settings import SYSTEM_LOG
-from caracal_server.ports.keys import CredentialSealRotation, SigningSealRotation
+from caracal_server.ports.keys import (
+    CredentialSealRotation,
+    SealedCredential,
+    SigningSealRotation,
+)
 from caracal_server.ports.zones import ZoneRecord
 
 
@@ -60,7 +64,11 @@ class Reseal:
                 if refused is not None:
                     return refused
                 count += len(record.sealed_credentials)
-        self.credentials.finish()
+        self.credentials.finish(
+            SealedCredential(record.id, provider_id, kept)
+            for record in await self.publication.store.load_all()
+            for provider_id, kept in record.sealed_credentials.items()
+        )
         return Resealed(signing_keys, count)
 
     async def _reseal_zone(self, record: ZoneRecord) -> Refused | None:

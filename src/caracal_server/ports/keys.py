@@ -1,9 +1,9 @@
 """Keys: signing for the STS, verifying for everyone, sealing for Control, opening for the Gateway."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from caracal.authority.identifiers import ProviderId, ZoneId
 from caracal.authority.mandates import Mandate
@@ -89,6 +89,12 @@ class SigningSealRotation(Protocol):
         ...
 
 
+class SealedCredential(NamedTuple):
+    zone_id: ZoneId
+    provider_id: ProviderId
+    sealed: bytes
+
+
 class CredentialSealRotation(Protocol):
     """The Gateway's key that credentials are sealed to; this changes it.
 
@@ -103,8 +109,8 @@ class CredentialSealRotation(Protocol):
         """Seal anew what either key opens."""
         ...
 
-    def finish(self) -> None:
-        """Drop the key before. Nothing that is kept may need it any more."""
+    def finish(self, kept: Iterable[SealedCredential]) -> None:
+        """Drop the key before, once all that is kept opens without it."""
         ...
 
 

@@ -24,7 +24,7 @@ class HpkeSealer:
     def __init__(self, public_key: X25519PublicKey) -> None:
         self._public_key = public_key
 
-    def take_over(self, public_key: X25519PublicKey) -> None:
+    def use(self, public_key: X25519PublicKey) -> None:
         """Seal to `public_key` from here on."""
         self._public_key = public_key
 
@@ -42,9 +42,9 @@ class HpkeOpener:
         self._private_key = private_key
         self._before = before
 
-    def take_over(self, private_key: X25519PrivateKey) -> None:
-        """Open with `private_key` from here on, and with the present one, too."""
-        self._before, self._private_key = self._private_key, private_key
+    def use(self, private_key: X25519PrivateKey, before: X25519PrivateKey | None) -> None:
+        """Open with `private_key` and `before` from here on."""
+        self._private_key, self._before = private_key, before
 
     def forget_before(self) -> None:
         self._before = None

@@ -4,6 +4,7 @@ import base64
 import binascii
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -16,7 +17,7 @@ class KeyFileError(Exception):
 
 
 def create_key(path: Path, kind: str, key: bytes) -> None:
-    """Write a new key durably, with mode 0600.
+    """Write a new key durably, with mode 0600: it is written beside its place, and is there whole or not.
 
     Raises:
         KeyFileError: there is a file already, or it can not be written.
@@ -24,12 +25,16 @@ def create_key(path: Path, kind: str, key: bytes) -> None:
     text = f"{_PREFIX}{kind} {base64.b64encode(key).decode()}\n".encode()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            os.write(descriptor, text)
-            os.fsync(descriptor)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            # Unlike a rename, a link never takes the place of what is there.
+            os.link(draft, path)
         finally:
-            os.close(descriptor)
+            Path(draft).unlink()
         sync_directory(path.parent)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from None

@@ -28,9 +28,10 @@ class PrivateKeySeal:
         self._before = None if before is None else AESGCM(before)
         self._entropy = entropy
 
-    def take_over(self, key: bytes) -> None:
-        """Seal under `key` from here on, and open with the present one, too."""
-        self._before, self._cipher = self._cipher, AESGCM(key)
+    def use(self, key: bytes, before: bytes | None) -> None:
+        """Seal under `key` from here on, and open with `before`, too."""
+        self._cipher = AESGCM(key)
+        self._before = None if before is None else AESGCM(before)
 
     def forget_before(self) -> None:
         self._before = None

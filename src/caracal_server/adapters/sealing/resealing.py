@@ -3,6 +3,7 @@
 A crash in between leaves both keys, which open everything; doing it again goes on from there.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -14,7 +15,7 @@ from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sealing.private_keys import PrivateKeySeal
 from caracal_server.adapters.sealing.succession import key_files_as_store
 from caracal_server.ports.entropy import Entropy
-from caracal_server.ports.keys import KeyStore
+from caracal_server.ports.keys import KeyStore, SealedCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class SigningKeysResealed:
 
     async def reseal(self) -> int:
         succession = self.ring.signing_seal_succession()
-        next_key = self.entropy.token_bytes(KEY_BYTES)
         with key_files_as_store():
-            if succession.begin(next_key):
-                self.seal.take_over(next_key)
+            succession.begin(self.entropy.token_bytes(KEY_BYTES))
+            current = succession.current()
+            self.seal.use(current, succession.before())
         stored = await self.store.load_all()
         await self.store.replace_sealed(
             {
@@ -42,6 +43,9 @@ class SigningKeysResealed:
             }
         )
         with key_files_as_store():
+            alone = PrivateKeySeal(succession.current(), self.entropy)
+            for key in await self.store.load_all():
+                alone.open(key.zone_id, key.kid, key.sealed_private)
             succession.finish()
         self.seal.forget_before()
         return len(stored)
@@ -57,19 +61,27 @@ class CredentialsResealed:
     entropy: Entropy
 
     def begin(self) -> None:
-        next_key = X25519PrivateKey.from_private_bytes(self.entropy.token_bytes(KEY_BYTES))
+        succession = self.ring.opening_succession()
         with key_files_as_store():
-            if self.ring.opening_succession().begin(next_key.private_bytes_raw()):
-                self.ring.publish_sealing(next_key.public_key().public_bytes_raw())
-                self.opener.take_over(next_key)
-                self.sealer.take_over(next_key.public_key())
+            succession.begin(self.entropy.token_bytes(KEY_BYTES))
+            current = X25519PrivateKey.from_private_bytes(succession.current())
+            before = succession.before()
+            self.ring.publish_sealing(current.public_key().public_bytes_raw())
+        self.opener.use(
+            current, None if before is None else X25519PrivateKey.from_private_bytes(before)
+        )
+        self.sealer.use(current.public_key())
 
     def reseal(self, zone_id: ZoneId, provider_id: ProviderId, sealed: bytes) -> bytes:
         return self.sealer.seal(
             zone_id, provider_id, self.opener.open(zone_id, provider_id, sealed)
         )
 
-    def finish(self) -> None:
+    def finish(self, kept: Iterable[SealedCredential]) -> None:
+        succession = self.ring.opening_succession()
         with key_files_as_store():
-            self.ring.opening_succession().finish()
+            alone = HpkeOpener(X25519PrivateKey.from_private_bytes(succession.current()))
+            for credential in kept:
+                alone.open(*credential)
+            succession.finish()
         self.opener.forget_before()

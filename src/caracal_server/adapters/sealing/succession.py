@@ -51,11 +51,15 @@ class Succession:
         # A copy that was made, and nothing after it, is no succession yet.
         return None if before == load_key(self.path, self.kind) else before
 
+    def current(self) -> bytes:
+        return load_key(self.path, self.kind)
+
     def begin(self, next_key: bytes) -> bool:
         """Keep the present key as the one before and put `next_key` in its place, durably.
 
         Returns:
-            Whether that was done; a succession that is under way goes on with the key it has.
+            Whether that was done; a succession that is under way goes on with the key it has. Either way
+            what counts is what `current` and `before` read: memory may lag behind an earlier failure.
         """
         if self.before() is not None:
             return False
