@@ -144,6 +144,21 @@ async def test_many_who_want_one_document_wait_for_one_fetch(ca_file):
         assert len(it.heads) == 1
 
 
+async def test_whoever_waited_for_a_fetch_that_failed_late_is_refused_without_another(ca_file):
+    async with issuer(ca_file) as it:
+        it.answer = b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"
+        it.hold = asyncio.Event()
+        asked = [asyncio.create_task(it.kids()) for _ in range(5)]
+        async with asyncio.timeout(5):
+            while not it.heads:
+                await asyncio.sleep(0)
+        it.clock.move(seconds=TRIED_AGAIN_SECONDS + 1)
+        it.hold.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {IssuerKeysUnavailable}
+        assert len(it.heads) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

@@ -88,7 +88,6 @@ class FetchedIssuerKeys:
             document.keys = None
         if document.failure and now < document.tried_at + TRIED_AGAIN_SECONDS:
             return
-        document.tried_at = now
         try:
             document.keys = parse_issuer_keys(await self._fetch(jwks_url))
         except (UpstreamError, InvalidKey, ValueError) as error:
@@ -97,6 +96,9 @@ class FetchedIssuerKeys:
         else:
             document.failure, document.fetched_at = "", now
             self._fetches.labels("fetched").inc()
+        finally:
+            # After the fetch: who waited for one that timed out is refused, and does not fetch in turn.
+            document.tried_at = self._clock.monotonic()
 
     async def _fetch(self, jwks_url: str) -> bytes:
         """The body of a 200 answer.
