@@ -151,6 +151,9 @@ def test_the_type_may_be_left_out():
         ({"exp": str(AT + 600)}, Reason.SUBJECT_TOKEN_MALFORMED),
         ({"exp": -1}, Reason.SUBJECT_TOKEN_MALFORMED),
         ({"exp": 1e300}, Reason.SUBJECT_TOKEN_MALFORMED),
+        ({"exp": 253_402_300_799}, Reason.SUBJECT_TOKEN_MALFORMED),
+        ({"exp": 253_370_764_799}, Reason.SUBJECT_TOKEN_MALFORMED),
+        ({"exp": AT - 5 + 86_401}, Reason.SUBJECT_TOKEN_MALFORMED),
         ({"sub": 7}, Reason.SUBJECT_TOKEN_MALFORMED),
         ({"aud": {"the-app": 1}}, Reason.SUBJECT_TOKEN_MALFORMED),
     ],
@@ -166,6 +169,7 @@ def test_each_claim_is_judged(changes, reason):
         {"iat": AT + 60},
         {"nbf": AT - 5},
         {"exp": AT + 0.5},
+        {"exp": AT - 5 + 86_400},
         {"aud": ["x", "the-app"]},
     ],
 )

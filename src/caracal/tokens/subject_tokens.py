@@ -20,8 +20,9 @@ from caracal.tokens.subject_keys import ALGORITHMS, IssuerKeys
 
 MAX_TOKEN_BYTES = 16_384
 MAX_KEY_ID_LENGTH = 512
+MAX_LIFETIME = timedelta(hours=24)
 _SEGMENTS = 3
-_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+_LAST_SECOND = 253_370_764_799  # 9998-12-31T23:59:59Z: leeway can still be added
 _PROVEN = object()
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
@@ -201,6 +202,8 @@ def _check_time(claims: _Claims, now: datetime, leeway: timedelta) -> None:
         raise TokenRefused(
             Reason.SUBJECT_TOKEN_EXPIRED, f"it expired at {_instant(claims.exp).isoformat()}"
         )
+    if claims.exp - claims.iat > MAX_LIFETIME.total_seconds():
+        raise _malformed("claims: from iat to exp it is more than 24 hours")
     begins = claims.iat if claims.nbf is msgspec.UNSET else max(claims.iat, claims.nbf)
     if _instant(begins) > now + leeway:
         raise TokenRefused(
