@@ -31,6 +31,8 @@ def test_the_table_in_the_operations_page_is_current():
         ("CARACAL_CA_FILE", "/nowhere/ca.pem", "a file that exists"),
         ("CARACAL_LOG_FORMAT", "xml", "text or json"),
         ("CARACAL_PRIVATE_EGRESS_HOSTS", "10.0.0.0/99", "10.0.0.0/99"),
+        # With a colon it could be a resource of a zone, too.
+        ("CARACAL_CONTROL_AUDIENCE", "urn:control", "letters, digits and . _ -"),
         ("CARACAL_LOG_ORIGIN", "two words", "a host"),
     ],
 )

@@ -124,6 +124,7 @@ BAD = [
         _resource(provider="oders"),
         "resources[0].provider: there is no provider 'oders'; did you me",
     ),
+    (_resource(identifier="caracal-control"), "is not an absolute URI"),
     (_resource(identifier="orders"), "identifier: 'orders' is not an absolute URI"),
     (_resource(identifier="resource://a#b"), "is not an absolute URI without fragment"),
     (_resource(identifier="r:" + "a" * 511), "identifier: has 513 characters; at most 512"),

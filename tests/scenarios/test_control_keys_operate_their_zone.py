@@ -164,3 +164,12 @@ def test_an_expected_revision_is_held_to(zone):
         json=zone.document | {"policy": PERMIT_ALL + "\n"},
     )
     assert (answer.status_code, reason(answer)) == (409, "zone_changed")
+
+
+def test_a_zone_named_as_the_id_of_the_keys_own_is_out_of_reach(zone, deployment):
+    other = deployment.zone(zone.id)
+    for query in ("?plan=true", ""):
+        document = other.document | {"policy": PERMIT_ALL + "\n"}
+        token = mint(zone.agent("writer"))
+        answer = operate(zone, token, "PUT", f"/{zone.id}{query}", json=document)
+        assert (answer.status_code, reason(answer)) == (403, "control_key_zone"), query

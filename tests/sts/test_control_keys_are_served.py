@@ -1,13 +1,17 @@
 """A control key gets mandates for the control side, within its traits, and nobody else does."""
 
+import msgspec
 import pytest
 
 from caracal.authority.events import Verdict
 from caracal.authority.mandates import MandateClass
+from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.zones import Application
 from caracal.tokens.jws import RawToken
 from caracal.tokens.keys import KeySet
 from caracal.tokens.mandates import verify_mandate
+from caracal_server.adapters.memory.single_use import SingleUseInMemory
+from caracal_server.control.control_mandates import ControlKeyCaller, ControlMandates
 from tests.sts.world import sts
 from tests.support.zone import ALPHA, BETA, ISSUER, KEYS, ORDERS, SECRETS, ZONE, record
 
@@ -125,3 +129,25 @@ async def test_an_application_that_is_disabled_gets_none(world):
     world.zone.install(record(applications=(disabled,)))
     answer = await world.mint(**ASK)
     assert (answer.status, answer.json["reason"]) == (401, "client_unknown")
+
+
+async def test_a_mandate_for_resources_is_no_control_mandate_whatever_its_audience(world):
+    zone = world.zone
+    answer = await world.mint(**ASK)
+    raw = RawToken(answer.json["access_token"].encode())
+    mandate = verify_mandate(
+        raw,
+        keys=KeySet(KEYS[ZONE].public),
+        issuer=ISSUER,
+        zone_id=ZONE,
+        mandate_classes={MandateClass.RESOURCE},
+        audience=AUDIENCE,
+        now=zone.clock.now(),
+    ).mandate
+    used = SingleUseInMemory(started_at=zone.clock.now())
+    gate = ControlMandates(zone.clock, zone.zones, zone.keys, used, ISSUER, AUDIENCE)
+    assert isinstance(gate.prove(raw.decode()), ControlKeyCaller)
+    other = zone.token(msgspec.structs.replace(mandate, resources=(ORDERS,)), KEYS[ZONE])
+    refused = gate.prove(other)
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.MANDATE_AUDIENCE

@@ -93,6 +93,10 @@ class ControlMandates:
             ).mandate
         except TokenRefused as refused:
             return Refused(refused.reason, refused.detail)
+        if mandate.resources or mandate.chain:
+            return Refused(
+                Reason.MANDATE_AUDIENCE, "it is good for resources, and no control mandate"
+            )
         return self._registered(mandate)
 
     def _registered(self, mandate: Mandate) -> ControlKeyCaller | Refused:
@@ -143,6 +147,8 @@ async def revision_to_apply(
         ZoneDocumentInvalid, PolicyInvalid, Unavailable: as `ApplyZone.plan` does.
     """
     planned = await apply.plan(document)
+    if planned.zone_id != record.id:
+        return Refused(Reason.CONTROL_KEY_ZONE, "this is not about the zone of the control key")
     if planned.revision != record.revision:
         return Refused(Reason.ZONE_CHANGED, "someone else has just changed the zone")
     applications = (*record.applications, *planned.desired.applications)

@@ -124,7 +124,12 @@ class ZoneApi:
     ) -> Applied:
         try:
             if query.plan:
-                return await self.apply.plan(document)
+                planned = await self.apply.plan(document)
+                # A zone can be named as another's id is: what the gate found by id is not this one then.
+                if admitted.key is not None and planned.zone_id != admitted.key.zone_id:
+                    detail = "this is not about the zone of the control key"
+                    raise RequestRefused(Problem(Reason.CONTROL_KEY_ZONE, detail))
+                return planned
             revision = await self._revision(document, admitted, query)
             if isinstance(revision, Refused):
                 raise RequestRefused(Problem.of(revision))
@@ -146,7 +151,10 @@ class ZoneApi:
         record = await self.gate.zone(admitted.key.zone_id)
         revision = await revision_to_apply(self.apply, document, record)
         if isinstance(revision, int) and query.expected_revision not in {None, revision}:
-            return query.expected_revision
+            return Refused(
+                Reason.ZONE_CHANGED,
+                f"the zone is at revision {revision}, not {query.expected_revision}",
+            )
         return revision
 
     async def zones(self, request: Request) -> Response:
