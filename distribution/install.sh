@@ -27,11 +27,18 @@ clean() {
     if [ -n "$work" ]; then rm -rf "$work"; fi
 }
 
+# The options are the caller's: one such as --help must not end well without anything verified.
 verify() {
     case $verifier in
-        *.pyz) "$python" "$verifier" release verify "$@" ;;
-        *) "$verifier" release verify "$@" ;;
+        *.pyz) "$python" -I "$verifier" release verify --json "$@" ;;
+        *) "$verifier" release verify --json "$@" ;;
     esac
+}
+
+says_verified() {
+    "$python" -I -c 'import json, sys
+with open(sys.argv[1], encoding="utf-8") as stream:
+    sys.exit(json.load(stream)["verified"] is not True)' "$1" 2>/dev/null
 }
 
 # A copy that nobody else can change between the verification and the installation.
@@ -40,7 +47,7 @@ take_copy() {
         cp -RP "$1" "$2"
     elif [ -f "$1" ]; then
         mkdir "$2"
-        "$python" -c 'import sys, tarfile
+        "$python" -I -c 'import sys, tarfile
 with tarfile.open(sys.argv[1]) as archive:
     archive.extractall(sys.argv[2], filter="data")' "$1" "$2" || fail "$1 is no tar archive of plain files"
     else
@@ -49,7 +56,7 @@ with tarfile.open(sys.argv[1]) as archive:
 }
 
 install() {
-    "$environment/bin/python" -m pip --disable-pip-version-check --no-input install --quiet "$@"
+    "$environment/bin/python" -I -m pip --disable-pip-version-check --no-input install --quiet "$@"
 }
 
 only_one() {
@@ -87,20 +94,22 @@ trap clean EXIT
 trap 'exit 1' HUP INT TERM
 work=$(mktemp -d)
 take_copy "$release" "$work/release"
-verify "$work/release" "$@" || fail 'the release does not verify; nothing was installed' 1
+unverified='the release does not verify; nothing was installed'
+verify "$work/release" "$@" >"$work/verdict.json" || fail "$unverified" 1
+says_verified "$work/verdict.json" || fail "$unverified" 1
 
 kind=wheel
 wheel=$(only_one "$work/release"/caracal-*.whl)
 kind=sdist
 sdist=$(only_one "$work/release"/caracal-*.tar.gz)
-"$python" -c 'import sys, tarfile
+"$python" -I -c 'import sys, tarfile
 with tarfile.open(sys.argv[1]) as archive:
     [lock] = [one for one in archive.getmembers() if one.name.partition("/")[2] == "requirements/image.txt"]
     open(sys.argv[2], "wb").write(archive.extractfile(lock).read())' "$sdist" "$work/lock.txt" 2>/dev/null \
     || fail 'the sdist has no lock' 1
 
 umask 022
-"$python" -m venv "$environment" || fail "$environment could not be made"
+"$python" -I -m venv "$environment" || fail "$environment could not be made"
 if install --require-hashes --only-binary :all: --requirement "$work/lock.txt" \
     && install --no-deps --no-index "$wheel"; then
     printf 'installed into %s\n' "$environment"

@@ -24,13 +24,14 @@ class Ended:
     err: str
 
 
-def run(arguments: Sequence[object], environment: Path) -> Ended:
+def run(arguments: Sequence[object], environment: Path, cwd: Path | None = None) -> Ended:
     done = subprocess.run(
         ["sh", str(SCRIPT), *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
+        cwd=cwd,
         env=os.environ
         | {"PYTHON": sys.executable, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(environment)},
     )
@@ -98,6 +99,35 @@ def test_a_dependency_that_is_not_the_locked_one_is_not_installed(
     ended = run(["--verifier", VERIFIER, release.dist, tmp_path / "env", *options(release)], wheels)
     assert ended.code == 1
     assert "nothing is left" in ended.err
+    assert not (tmp_path / "env").exists()
+
+
+def test_nothing_in_the_current_directory_is_run(
+    release: LocalRelease, wheels: Path, tmp_path: Path
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("tarfile", "json", "venv", "pip"):
+        (here / f"{name}.py").write_text("open(__name__ + '.ran', 'w')\nraise SystemExit(3)\n")
+    archive = tmp_path / "release.tar"
+    with tarfile.open(archive, "w") as packed:
+        for file in release.dist.iterdir():
+            packed.add(file, file.name)
+    ended = run(
+        ["--verifier", VERIFIER, archive, tmp_path / "env", *options(release)], wheels, here
+    )
+    assert sorted(here.glob("*.ran")) == []
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--help", "--no-json"])
+def test_an_option_that_keeps_the_verifier_from_saying_verified_installs_nothing(
+    release: LocalRelease, wheels: Path, tmp_path: Path, option: str
+):
+    words = [*options(release), option]
+    ended = run(["--verifier", VERIFIER, release.dist, tmp_path / "env", *words], wheels)
+    assert ended.code == 1
+    assert "nothing was installed" in ended.err
     assert not (tmp_path / "env").exists()
 
 
