@@ -148,10 +148,22 @@ def test_without_a_record_of_the_code_nothing_is_claimed(place, tmp_path):
     editable = metadata(place)
     lines = [line for line in (editable / "RECORD").read_text().splitlines() if "dist-info" in line]
     (editable / "RECORD").write_text("\n".join(["caracal.pth,sha256=x,1", *lines]))
+    (editable / "direct_url.json").write_text('{"dir_info": {"editable": true}, "url": "file:///"}')
     found = read(place)
     assert (found.state, found.differences) == (State.UNKNOWN, ())
     assert "editable" in found.detail
     assert "no distribution" in read_installation(place / "caracal_server", [str(tmp_path)]).detail
+
+
+@pytest.mark.parametrize("origin", ["", "{", '{"dir_info": {}}', '{"archive_info": {}}'])
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_record_that_is_gone_is_a_difference_and_no_editable_installation(place, origin, emptied):
+    record = metadata(place) / "RECORD"
+    record.write_text("") if emptied else record.unlink()
+    (metadata(place) / "direct_url.json").write_text(origin)
+    found = read(place)
+    assert found.state is State.DIFFERENT
+    assert "RECORD is missing" in found.detail
 
 
 def test_strict_mode_lets_only_the_intact_start(place):

@@ -15,10 +15,13 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 DISTRIBUTION: Final = "caracal"
 PACKAGES: Final = ("caracal", "caracal_server")
 _OWN_CODE: Final = Path(__file__).parents[1]
 _MADE_BY_PYTHON: Final = "__pycache__"
+_NO_RECORD: Final = "RECORD is missing, or lists nothing of the code"
 
 
 class State(StrEnum):
@@ -62,6 +65,14 @@ class Installation:
         return f"{self.differences[0]}{rest}" if self.differences else ""
 
 
+class _Folder(msgspec.Struct, frozen=True):
+    editable: bool = False
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    dir_info: _Folder = _Folder()
+
+
 def read_installation(
     running: Path = _OWN_CODE, search: Sequence[str] | None = None
 ) -> Installation:
@@ -82,9 +93,12 @@ def read_installation(
         recorded = _recorded(found)
     except (ValueError, TypeError, csv.Error):
         return Installation(State.DIFFERENT, digest, len(present), ("RECORD can not be read",))
-    if not any(name.startswith(f"{PACKAGES[0]}/") for name in recorded):
+    listed = any(name.startswith(f"{PACKAGES[0]}/") for name in recorded)
+    if not listed and _is_editable(found):
         why = "an editable installation: its files are a working copy's, and no RECORD lists them"
         return _unknown(digest, present, why)
+    if not listed:
+        return Installation(State.DIFFERENT, digest, len(present), (_NO_RECORD,))
     if not Path(str(found.locate_file(""))).samefile(root):
         difference = f"the code that runs lies in {root}, and not where it is installed"
         return Installation(State.DIFFERENT, digest, len(present), (difference,))
@@ -132,6 +146,15 @@ def _recorded(found: Distribution) -> Mapping[str, str]:
         known = file.hash if file.hash is not None and file.hash.mode == "sha256" else None
         recorded[file.as_posix()] = known.value if known is not None else ""
     return recorded
+
+
+def _is_editable(found: Distribution) -> bool:
+    """Whether the installer noted that it is one: PEP 610, direct_url.json."""
+    try:
+        noted = msgspec.json.decode(found.read_text("direct_url.json") or "{}", type=_Origin)
+    except (msgspec.DecodeError, ValueError):
+        return False
+    return noted.dir_info.editable
 
 
 def _as_recorded(digest: str) -> str:
