@@ -5,6 +5,7 @@ to catch them is the signature.
 """
 
 import json
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +108,25 @@ def test_a_link_in_place_of_a_file_is_refused(release: LocalRelease, tmp_path: P
     wheel.rename(tmp_path / "elsewhere.whl")
     wheel.symlink_to(tmp_path / "elsewhere.whl")
     assert reasons(release.verify(), Check.SUMS) == {Reason.ADDED_FILE}
+
+
+@pytest.mark.parametrize("name", [SUMS, BUNDLE, MANIFEST, "cli", "images", "more"])
+@pytest.mark.timeout(20)
+def test_a_fifo_in_place_of_a_file_is_refused_and_not_waited_for(release: LocalRelease, name: str):
+    kinds = {kind.value for kind in (Kind.CLI, Kind.IMAGES)}
+    file = release.path(Kind(name)) if name in kinds else release.dist / name
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    expected = Reason.MALFORMED if name == SUMS else Reason.ADDED_FILE
+    assert reasons(release.verify(), Check.SUMS) == {expected}
+
+
+def test_an_archive_of_images_that_holds_no_image_stated_is_refused(release: LocalRelease):
+    bare = msgspec.structs.replace(release.manifest, images=())
+    (release.dist / MANIFEST).write_bytes(msgspec.json.encode(bare))
+    release.sum_again()
+    release.sign_again()
+    assert reasons(release.verify(), Check.MANIFEST) == {Reason.MANIFEST_DISAGREES}
 
 
 @pytest.mark.parametrize("kind", [Kind.WHEEL, Kind.CLI])

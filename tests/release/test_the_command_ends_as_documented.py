@@ -80,6 +80,17 @@ def test_a_refused_release_ends_with_1_and_names_the_reason_in_both_forms(releas
     assert "changed_file" in reasons
 
 
+def test_a_release_that_nobody_vouched_for_is_not_remembered(release: LocalRelease, tmp_path: Path):
+    state = tmp_path / "seen.json"
+    done_without = [
+        word
+        for check in ("signature", "provenance", "attestations")
+        for word in ("--accept-unchecked", check)
+    ]
+    assert run(release, "--state", str(state), *done_without, trusting=False).code == 0
+    assert not state.exists()
+
+
 def test_the_state_file_remembers_only_what_verified(release: LocalRelease, tmp_path: Path):
     state = tmp_path / "seen.json"
     wheel = release.path(Kind.WHEEL)

@@ -1,6 +1,7 @@
 """Sums, manifests, archives and versions come from whoever sends the release: nothing but their one form is read."""
 
 import json
+import os
 import tarfile
 import zipfile
 from io import BytesIO
@@ -11,10 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caracal_server.release import oci, versions
-from caracal_server.release.contents import debian_component, in_zip, python_component
+from caracal_server.release.contents import (
+    MAX_METADATA_BYTES,
+    debian_component,
+    in_zip,
+    python_component,
+)
 from caracal_server.release.findings import Reason, ReleaseRefused
 from caracal_server.release.manifest import MANIFEST, parse_manifest
-from caracal_server.release.sums import is_plain_path, parse_sums
+from caracal_server.release.sums import is_plain_path, parse_sums, read_plain
 from caracal_server.release.versions import order
 from tests.support.release import LocalRelease
 
@@ -165,6 +171,34 @@ def test_a_wheel_inside_an_archive_counts_with_what_is_in_it(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "outer.pyz", "w") as outer:
         outer.writestr("wheels/a_b-1.whl", inner.getvalue())
     assert {one.purl for one in in_zip(tmp_path / "outer.pyz")} == {"pkg:pypi/a-b@1"}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_metadata_that_would_fill_the_memory_is_refused(tmp_path: Path, inside: bool):
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a-1.dist-info/METADATA", b"Name: a\n" + b" " * MAX_METADATA_BYTES)
+    file = tmp_path / "large.pyz"
+    file.write_bytes(buffer.getvalue())
+    if inside:
+        with zipfile.ZipFile(file, "w") as outer:
+            outer.writestr("a-1.whl", buffer.getvalue())
+    with pytest.raises(ReleaseRefused, match=f"more than {MAX_METADATA_BYTES} bytes"):
+        in_zip(file)
+
+
+def test_only_a_plain_file_of_the_size_allowed_is_read(tmp_path: Path):
+    plain, fifo, link = tmp_path / "plain", tmp_path / "fifo", tmp_path / "link"
+    plain.write_bytes(b"four")
+    os.mkfifo(fifo)
+    link.symlink_to(plain)
+    assert read_plain(plain, 4) == b"four"
+    with pytest.raises(ReleaseRefused, match="more than 3 bytes"):
+        read_plain(plain, 3)
+    with pytest.raises(ReleaseRefused, match="not a plain file"):
+        read_plain(fifo, 4)
+    with pytest.raises(OSError, match="symbolic link"):
+        read_plain(link, 4)
 
 
 def test_package_urls_are_written_in_one_way():

@@ -57,7 +57,7 @@ OldestOption = Annotated[
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        "--state", metavar="FILE", help="Remembers the newest release verified; made if absent."
+        "--state", metavar="FILE", help="Remembers the newest release whose signature held."
     ),
 ]
 AcceptOption = Annotated[
@@ -111,7 +111,7 @@ def verify(
         _show(report)
     if not verified:
         raise _refusal(directory, report)
-    if state is not None:
+    if state is not None and report.vouched:
         _remember(state, report)
     if not json:
         say(_conclusion(report))

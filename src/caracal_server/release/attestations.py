@@ -10,7 +10,7 @@ from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
 from caracal_server.release.identity import Builder, Signed
 from caracal_server.release.provenance import Subject
-from caracal_server.release.sums import ATTESTATION_SUFFIX, Release
+from caracal_server.release.sums import ATTESTATION_SUFFIX, Release, read_plain
 
 MAX_ATTESTATION_BYTES = 1024 * 1024
 
@@ -30,7 +30,7 @@ def compare(
         if attested == name or attested not in release.listed:
             continue
         try:
-            raw = (release.root / name).read_bytes()[: MAX_ATTESTATION_BYTES + 1]
+            raw = read_plain(release.root / name, MAX_ATTESTATION_BYTES)
             _verify_one(raw, attested, release.listed[attested], builder, verify)
         except ReleaseRefused as refused:
             found = refused.refusal

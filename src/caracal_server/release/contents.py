@@ -16,6 +16,8 @@ from caracal_server.release.findings import Reason, ReleaseRefused
 from caracal_server.release.oci import OciArchive
 
 MAX_METADATA_BYTES = 4 * 1024 * 1024
+MAX_WHEEL_BYTES = 256 * 1024 * 1024
+MAX_DEPTH = 3
 
 _METADATA = re.compile(r"(?:^|/)[^/]+\.dist-info/METADATA$")
 _DPKG = re.compile(r"(?:^|/)var/lib/dpkg/(?:status|status\.d/[^/]+)$")
@@ -52,7 +54,7 @@ def in_zip(path: Path) -> frozenset[Component]:
     """Read which distributions a zip archive holds.
 
     Raises:
-        ReleaseRefused: it is not a zip archive.
+        ReleaseRefused: it is not a zip archive, or what would be read of it is too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -61,14 +63,25 @@ def in_zip(path: Path) -> frozenset[Component]:
         raise ReleaseRefused(Reason.MALFORMED, path.name, f"not a zip archive: {fault}") from None
 
 
-def _in_zip(archive: zipfile.ZipFile) -> Iterator[Component]:
+def _in_zip(archive: zipfile.ZipFile, depth: int = 0) -> Iterator[Component]:
     """Yield what lies in an archive, and in the wheels that it carries."""
-    for name in archive.namelist():
+    for member in archive.infolist():
+        name = member.filename
         if _METADATA.search(name):
-            yield _distribution(archive.read(name))
+            _require_size(name, member.file_size, MAX_METADATA_BYTES)
+            yield _distribution(archive.read(member))
         elif name.endswith(".whl"):
-            with zipfile.ZipFile(BytesIO(archive.read(name))) as wheel:
-                yield from _in_zip(wheel)
+            if depth == MAX_DEPTH:
+                raise ReleaseRefused(Reason.MALFORMED, name, "wheels within wheels, too deep")
+            _require_size(name, member.file_size, MAX_WHEEL_BYTES)
+            with zipfile.ZipFile(BytesIO(archive.read(member))) as wheel:
+                yield from _in_zip(wheel, depth + 1)
+
+
+def _require_size(name: str, size: int, most: int) -> None:
+    """Refuse what says that it is larger; `zipfile` and `tarfile` read no more of it than it says."""
+    if size > most:
+        raise ReleaseRefused(Reason.MALFORMED, name, f"more than {most} bytes")
 
 
 def in_image(archive: OciArchive, digest: str) -> frozenset[Component]:
@@ -97,7 +110,8 @@ def _in_layer(files: tarfile.TarFile) -> Iterator[Component]:
         stream = files.extractfile(member) if read else None
         if stream is None:
             continue
-        raw = stream.read(MAX_METADATA_BYTES)
+        _require_size(name, member.size, MAX_METADATA_BYTES)
+        raw = stream.read()
         if is_python:
             yield _distribution(raw)
         else:

@@ -103,5 +103,9 @@ def compare(manifest: Manifest, release: Release) -> Iterator[Refusal]:
             yield Refusal(Reason.MANIFEST_DISAGREES, name, "SHA256SUMS lists another digest")
         elif path.is_file() and path.stat().st_size != one.size:
             yield Refusal(Reason.MANIFEST_DISAGREES, name, f"its size is not {one.size}")
+    opened = {image.archive for image in manifest.images}
+    for name, one in stated.items():
+        if one.kind is Kind.IMAGES and name not in opened:
+            yield Refusal(Reason.MANIFEST_DISAGREES, name, "no image is said to be in it")
     for name in sorted(set(release.listed) - set(stated) - {MANIFEST}):
         yield Refusal(Reason.MANIFEST_DISAGREES, name, f"{MANIFEST} does not name it")

@@ -1,6 +1,8 @@
 """The files of a release, held against `SHA256SUMS`."""
 
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -14,6 +16,7 @@ BUNDLE = "provenance.sigstore.json"
 ATTESTATION_SUFFIX = ".publish.attestation"
 
 MAX_SUMS_BYTES = 1024 * 1024
+MAX_READ_BYTES = 64 * 1024 * 1024
 
 _LINE = re.compile(r"([0-9a-f]+) [ *](\S.*)")
 _SHA256_DIGITS = 64
@@ -37,12 +40,29 @@ class Release(msgspec.Struct, frozen=True):
         if name not in self.listed:
             raise ReleaseRefused(Reason.MISSING_FILE, name, f"{SUMS} does not list it")
         try:
-            content = (self.root / name).read_bytes()
+            content = read_plain(self.root / name, MAX_READ_BYTES)
         except OSError as fault:
             raise ReleaseRefused(Reason.MISSING_FILE, name, f"{fault.strerror}") from None
         if sha256(content).hexdigest() != self.listed[name]:
             raise ReleaseRefused(Reason.CHANGED_FILE, name, f"it is not what {SUMS} lists")
         return content
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """Read a plain file of at most `most` bytes; never follow a link, never wait for a FIFO's writer.
+
+    Raises:
+        ReleaseRefused: it is larger, or is not a plain file.
+        OSError: it is not there, is a link, or can not be read.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(opened, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ReleaseRefused(Reason.MALFORMED, path.name, "it is not a plain file")
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ReleaseRefused(Reason.MALFORMED, path.name, f"more than {most} bytes")
+    return content
 
 
 def open_release(root: Path) -> Release:
@@ -52,7 +72,7 @@ def open_release(root: Path) -> Release:
         ReleaseRefused: `SHA256SUMS` is missing or malformed, or names another digest algorithm.
     """
     try:
-        text = (root / SUMS).read_bytes()[: MAX_SUMS_BYTES + 1]
+        text = read_plain(root / SUMS, MAX_SUMS_BYTES)
     except OSError as fault:
         raise ReleaseRefused(Reason.MISSING_FILE, SUMS, f"{fault.strerror}") from None
     listed = parse_sums(text)
@@ -123,8 +143,12 @@ def compare(release: Release) -> Iterator[Refusal]:
             yield Refusal(Reason.SWAPPED_FILE, name, f"it has the content of {owners[found]}")
         elif found != digest:
             yield Refusal(Reason.CHANGED_FILE, name, f"its SHA-256 is {found}, listed is {digest}")
-    for name in release.found:
-        if name not in release.listed and not _stands_beside(name, release.listed):
+    for name, digest in release.found.items():
+        if name in release.listed:
+            continue
+        if not digest:
+            yield Refusal(Reason.ADDED_FILE, name, "it is not a plain file")
+        elif not _stands_beside(name, release.listed):
             yield Refusal(Reason.ADDED_FILE, name, f"{SUMS} does not list it")
 
 

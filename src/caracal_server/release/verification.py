@@ -12,6 +12,8 @@ from caracal_server.release.identity import Builder, Expected, Signed
 from caracal_server.release.manifest import Manifest
 from caracal_server.release.sums import ATTESTATION_SUFFIX, BUNDLE, Release
 
+MAX_BUNDLE_BYTES = 16 * 1024 * 1024
+
 Verify = Callable[[bytes, Builder], Signed]
 
 
@@ -30,6 +32,12 @@ class Report(msgspec.Struct, frozen=True):
     commit: str
     sums_sha256: str
     findings: tuple[Finding, ...]
+
+    @property
+    def vouched(self) -> bool:
+        """Whether its builder's signature and provenance hold, so that its version is no mere claim."""
+        held = {one.check for one in self.findings if one.outcome is Outcome.HOLDS}
+        return {Check.SIGNATURE, Check.PROVENANCE} <= held
 
     def verified(self, accepted: Iterable[Check] = ()) -> bool:
         """Whether everything holds, but for what the caller accepts unchecked."""
@@ -50,6 +58,8 @@ def verify(root: Path, trust: Trust) -> Report:
         return Report("", "", "", (finding, *_unreached(Check.SUMS)))
     files = f"files that are what SHA256SUMS lists, and no others: {len(release.listed)}"
     first = _judge(Check.SUMS, files, lambda: sums.compare(release))
+    if not all(release.found.values()):
+        return Report("", "", release.sums_digest, (first, *_unreached(Check.SUMS)))
     try:
         described = manifest.read_manifest(release)
     except ReleaseRefused as refused:
@@ -74,7 +84,7 @@ def _rest(release: Release, described: Manifest, trust: Trust) -> Iterator[Findi
     )
     yield _judge(
         Check.SBOM,
-        "CycloneDX and SPDX agree for every artifact, with each other and with what is inside",
+        "CycloneDX and SPDX agree for every artifact; for command and images also with what is inside",
         lambda: bom.compare(described, release),
     )
     yield _check_images(release, described)
@@ -144,7 +154,7 @@ def _open_verifier(trust: Trust) -> Verify | str:
 
 def _read_bundle(release: Release) -> bytes:
     try:
-        return (release.root / BUNDLE).read_bytes()
+        return sums.read_plain(release.root / BUNDLE, MAX_BUNDLE_BYTES)
     except OSError as fault:
         raise ReleaseRefused(Reason.NO_SIGNATURE, BUNDLE, f"{fault.strerror}") from None
 
