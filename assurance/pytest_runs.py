@@ -34,4 +34,4 @@ def failures(root: Path, tests: Sequence[str]) -> list[str]:
         for line in (*ran.stdout.splitlines(), *ran.stderr.splitlines())
         if line.startswith(("FAILED", "ERROR", "SKIPPED"))
     ]
-    return said or [f"{root.name}: {(ran.stdout or ran.stderr).strip().rpartition(chr(10))[2]}"]
+    return said or [f"pytest: {(ran.stdout or ran.stderr).strip().rpartition(chr(10))[2]}"]
