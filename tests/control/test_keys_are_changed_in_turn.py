@@ -42,8 +42,8 @@ class Credentials:
         self.steps.append("reseal")
         return sealed
 
-    def finish(self) -> None:
-        self.steps.append("finish")
+    def finish(self, kept) -> None:
+        self.steps.append(f"finish with {len(tuple(kept))}")
 
 
 def resealing(world):
@@ -56,7 +56,7 @@ async def test_everything_is_sealed_anew_before_the_key_before_is_dropped(world)
     await world.applied(document())
     reseal = resealing(world)
     assert await reseal(WHO) == Resealed(signing_keys=1, credentials=1)
-    assert reseal.credentials.steps == ["begin", "reseal", "finish"]
+    assert reseal.credentials.steps == ["begin", "reseal", "finish with 1"]
     assert (await world.record()).revision == 2
     [entry] = [one for one in await world.entries(SYSTEM_LOG) if one.kind is Kind.KEY_ROTATE]
     assert (entry.actor, entry.target) == (WHO.actor, "sealing keys")
