@@ -44,12 +44,8 @@ def _forget_a_tampering(root: Path) -> None:
 
 
 def _install_anyway(root: Path) -> None:
-    _edit(
-        root,
-        "distribution/install.sh",
-        "|| fail 'the release does not verify; nothing was installed' 1",
-        "|| true",
-    )
+    for _ in ("the verifier's exit code", "its verdict"):
+        _edit(root, "distribution/install.sh", '|| fail "$unverified" 1', "|| true")
 
 
 PLANTS = {
