@@ -237,10 +237,14 @@ def test_whatever_comes_is_refused_with_a_reason(raw):
     assert refusal(raw).value.startswith("subject_token_")
 
 
+SIGNED_ONCE = token("ES256")
+"""ES256 signs differently each time; examples have to be drawn alike."""
+
+
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_a_token_that_was_changed_anywhere_proves_nothing(data):
-    good = token("ES256")
+    good = SIGNED_ONCE
     at = data.draw(st.integers(0, len(good) - 1))
     other = data.draw(st.sampled_from(b"Aa0_-.=").filter(lambda byte: byte != good[at]))
     refusal(good[:at] + bytes([other]) + good[at + 1 :])
