@@ -1,20 +1,14 @@
 """Running one service from the command line: what is printed, and what is said when it can not start."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import typer
 
-from caracal.authority.outcomes import Unavailable
-from caracal_server.adapters.sealing.key_files import KeyFileError
-from caracal_server.assembly.installed import InstallationRefused
 from caracal_server.assembly.service_process import ServiceOptions, ServiceReady, run
-from caracal_server.assembly.settings import SettingInvalid
-from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.output import print_fields, print_json, say
 from caracal_server.cli.serve import STORED
+from caracal_server.cli.start_failures import start_told
 from caracal_server.web.peers.services import Service
 
 
@@ -44,7 +38,11 @@ def serve_apart(
     """
     announce = _print_json if json else _print
     options = ServiceOptions(Service(service), data, listen, peer_listen, database, announce)
-    with _start_told(_in_use(service)):
+    with start_told(
+        places="check --data, --listen and --peer-listen; port 0 takes a free one",
+        keys="make the service's directory with `caracal provision`",
+        in_use=_in_use(service),
+    ):
         code = run(options)
     raise typer.Exit(code)
 
@@ -56,37 +54,6 @@ def _in_use(service: str) -> tuple[type[Exception], ...]:
     from caracal_server.adapters.sql.database import DatabaseInUse  # noqa: PLC0415 (see above)
 
     return (DatabaseInUse,)
-
-
-@contextmanager
-def _start_told(in_use: tuple[type[Exception], ...]) -> Iterator[None]:
-    try:
-        yield
-    except InstallationRefused as fault:
-        raise _not_started(ExitCode.REFUSED, str(fault), "install the release again") from None
-    except SettingInvalid as fault:
-        raise _not_started(ExitCode.USAGE, str(fault), "correct the variable") from None
-    except OSError as fault:
-        file = f": {fault.filename}" if fault.filename else ""
-        raise _not_started(
-            ExitCode.USAGE,
-            f"{fault.strerror or fault}{file}",
-            "check --data, --listen and --peer-listen; port 0 takes a free one",
-        ) from None
-    except KeyFileError as fault:
-        raise _not_started(
-            ExitCode.USAGE, str(fault), "make the service's directory with `caracal provision`"
-        ) from None
-    except in_use as fault:
-        raise _not_started(ExitCode.UNAVAILABLE, str(fault)) from None
-    except Unavailable as fault:
-        raise _not_started(
-            ExitCode.UNAVAILABLE, f"{fault.detail} ({fault.reason})", "look at the database"
-        ) from None
-
-
-def _not_started(code: ExitCode, why: str, advice: str = "") -> CommandFailed:
-    return CommandFailed(code, f"could not start: {why}", advice)
 
 
 def _print_json(ready: ServiceReady) -> None:
