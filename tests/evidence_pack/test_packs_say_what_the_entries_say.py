@@ -17,7 +17,7 @@ from caracal.evidence.tree import leaf_hash
 from caracal_server.evidence_pack import archive
 from caracal_server.evidence_pack.faults import PackFault
 from caracal_server.evidence_pack.packing import MANIFEST, OSCAL, STATEMENTS, make, verify
-from caracal_server.evidence_pack.questions import Period
+from caracal_server.evidence_pack.questions import Outcome, Period
 from caracal_server.evidence_pack.statements import Query, load_statements
 from tests.evidence.signing import key_pair, signed_log
 
@@ -89,7 +89,7 @@ def repacked(file: Path, **replaced: bytes | None) -> Path:
 def test_a_story_that_is_whole_bears_every_statement_out(tmp_path):
     report = verify(packed(tmp_path), [bundle(STORY)[1]])
     assert report.trusted
-    assert all(stated.holds for stated in report.statements)
+    assert {stated.outcome for stated in report.statements} == {Outcome.BORNE_OUT}
     assert answers(tmp_path / "pack.zip")[Query.CALLS_REST_ON_A_MANDATE] == (2, ())
 
 
@@ -108,7 +108,9 @@ def test_one_event_that_was_left_out_before_signing_makes_its_statements_fail(
     file = packed(tmp_path, [one for at, one in enumerate(STORY) if at != gone])
     assert answers(file)[query][1]
     for stated in verify(file, []).statements:
-        assert stated.holds == (query not in stated.statement.queries)
+        assert stated.outcome is (
+            Outcome.NOT_BORNE_OUT if query in stated.statement.queries else Outcome.BORNE_OUT
+        )
 
 
 @pytest.mark.parametrize(
@@ -213,6 +215,15 @@ def test_how_far_a_log_reaches_is_told(tmp_path):
 def test_nothing_is_packed_without_a_log():
     with pytest.raises(PackFault, match="no log"):
         make(io.BytesIO(), logs={}, period=EVER, version="1", more={})
+
+
+def test_a_statement_that_no_entry_is_about_is_not_called_borne_out(tmp_path):
+    file = packed(tmp_path, period=Period(30, 31))
+    assert {stated.outcome for stated in verify(file, []).statements} == {Outcome.NOTHING_TO_JUDGE}
+    document = json.loads(zipfile.ZipFile(file).read(OSCAL))
+    findings = document["assessment-results"]["results"][0]["findings"]
+    status = {"state": "not-satisfied", "reason": "other", "remarks": "nothing to judge"}
+    assert [finding["target"]["status"] for finding in findings] == [status] * len(findings)
 
 
 def test_a_file_that_was_added_is_refused(tmp_path):

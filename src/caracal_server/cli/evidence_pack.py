@@ -20,7 +20,7 @@ from caracal_server.cli.server import Server, path_of
 from caracal_server.cli.zone_choice import SYSTEM_LOG, choose_log, list_zones
 from caracal_server.evidence_pack.faults import PackFault
 from caracal_server.evidence_pack.packing import Report, Stated, make, verify
-from caracal_server.evidence_pack.questions import Period
+from caracal_server.evidence_pack.questions import Outcome, Period
 
 app = typer.Typer(
     help="What an auditor takes away, in one file that verifies offline.",
@@ -35,7 +35,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class _Row(msgspec.Struct, frozen=True):
     id: str
     framework: str
-    holds: bool
+    outcome: str
 
 
 class _Shown(msgspec.Struct, frozen=True):
@@ -136,9 +136,9 @@ def verify_pack(
     _show(_Shown(str(file), reaches, logs, report.trusted, _rows(report.statements)), json=json)
     if not report.trusted and not json:
         say("The keys came with the file: pass those you know from elsewhere with --log-key.")
-    if not all(stated.holds for stated in report.statements):
+    if any(stated.outcome is Outcome.NOT_BORNE_OUT for stated in report.statements):
         raise CommandFailed(
-            ExitCode.REFUSED, "the entries do not bear out every statement", "see those that fail"
+            ExitCode.REFUSED, "the entries contradict a statement", "see those that fail"
         )
 
 
@@ -206,7 +206,7 @@ def _register_file(file: Path | None) -> dict[str, bytes | Path]:
 
 
 def _rows(stated: tuple[Stated, ...]) -> tuple[_Row, ...]:
-    return tuple(_Row(one.statement.id, one.statement.framework, one.holds) for one in stated)
+    return tuple(_Row(one.statement.id, one.statement.framework, one.outcome) for one in stated)
 
 
 def _show(shown: _Shown, *, json: bool) -> None:
@@ -215,9 +215,4 @@ def _show(shown: _Shown, *, json: bool) -> None:
         return
     print_fields((("file", shown.file), ("logs", ", ".join(shown.logs))))
     print_fields(tuple((f"{log} reaches", at) for log, at in shown.reaches.items()))
-    print_fields(
-        tuple(
-            (row.id, f"{'borne out' if row.holds else 'NOT borne out'}: {row.framework}")
-            for row in shown.statements
-        )
-    )
+    print_fields(tuple((row.id, f"{row.outcome}: {row.framework}") for row in shown.statements))

@@ -9,10 +9,16 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
-from caracal_server.evidence_pack.questions import Answer, Period
+from caracal_server.evidence_pack.questions import Answer, Outcome, Period, judge
 from caracal_server.evidence_pack.statements import Query, Statement
 
 OSCAL_VERSION = "1.1.2"
+
+_REASONS = {
+    Outcome.BORNE_OUT: "pass",
+    Outcome.NOT_BORNE_OUT: "fail",
+    Outcome.NOTHING_TO_JUDGE: "other",
+}
 
 _Json = dict[str, object]
 
@@ -63,11 +69,6 @@ def render(
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-def holds(statement: Statement, by_query: dict[Query, Answer]) -> bool:
-    """Whether nothing that the statement rests on was found wrong."""
-    return all(not by_query[query].wrong for query in statement.queries)
-
-
 def _observation(space: UUID, answer: Answer, at: str) -> _Json:
     says = f"{answer.asked} entries of the period looked at, {answer.wrong} not as they should be"
     if answer.entries:
@@ -92,7 +93,9 @@ def _tests(space: UUID, statement: Statement, at: str) -> _Json:
 
 
 def _finding(space: UUID, statement: Statement, by_query: dict[Query, Answer]) -> _Json:
-    state = "satisfied" if holds(statement, by_query) else "not-satisfied"
+    outcome = judge(statement, by_query)
+    state = "satisfied" if outcome is Outcome.BORNE_OUT else "not-satisfied"
+    status = {"state": state, "reason": _REASONS[outcome], "remarks": outcome.value}
     related = [_id(space, query) for query in statement.queries]
     if statement.tests:
         related.append(_id(space, f"tests of {statement.id}"))
@@ -100,7 +103,7 @@ def _finding(space: UUID, statement: Statement, by_query: dict[Query, Answer]) -
         "uuid": _id(space, f"finding {statement.id}"),
         "title": f"{statement.framework}: {statement.id}",
         "description": statement.asks,
-        "target": {"type": "statement-id", "target-id": statement.id, "status": {"state": state}},
+        "target": {"type": "statement-id", "target-id": statement.id, "status": status},
         "related-observations": [{"observation-uuid": one} for one in related],
     }
 

@@ -14,7 +14,14 @@ from caracal.evidence.notes import VerifierKey
 from caracal_server.evidence_pack import archive, oscal
 from caracal_server.evidence_pack.archive import Archive, open_archive
 from caracal_server.evidence_pack.faults import PackFault
-from caracal_server.evidence_pack.questions import Answer, Examination, Period, combine
+from caracal_server.evidence_pack.questions import (
+    Answer,
+    Examination,
+    Outcome,
+    Period,
+    combine,
+    judge,
+)
 from caracal_server.evidence_pack.statements import Statement, load_statements
 
 FORMAT = "caracal-evidence-pack/1"
@@ -56,10 +63,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A statement and whether the entries bear it out."""
+    """A statement, and what the entries say of it."""
 
     statement: Statement
-    holds: bool
+    outcome: Outcome
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -174,7 +181,7 @@ def _conclude(logs: Iterable[LogFile], period: Period) -> tuple[tuple[Stated, ..
     answers = combine(log.answers for log in described)
     by_query = {answer.query: answer for answer in answers}
     statements = load_statements()
-    stated = tuple(Stated(one, oscal.holds(one, by_query)) for one in statements)
+    stated = tuple(Stated(one, judge(one, by_query)) for one in statements)
     subject = archive.digest_of(_json(described))
     return stated, oscal.render(statements, answers, period, subject)
 

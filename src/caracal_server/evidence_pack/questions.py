@@ -1,11 +1,12 @@
 """The queries: one pass over a log's entries, and what each question comes to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
-from caracal_server.evidence_pack.statements import Query
+from caracal_server.evidence_pack.statements import Query, Statement
 
 MAX_NAMED = 20
 """Indices of entries that an answer names."""
@@ -21,6 +22,15 @@ class Period(msgspec.Struct, frozen=True):
 
     def covers(self, entry: Entry) -> bool:
         return self.since <= entry.at < self.until
+
+
+class Outcome(StrEnum):
+    """What the entries say of a statement."""
+
+    BORNE_OUT = "borne out"
+    NOT_BORNE_OUT = "not borne out"
+    NOTHING_TO_JUDGE = "nothing to judge"
+    """No entry of the period is about it."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -95,6 +105,16 @@ class Examination:
             count(Query.RESULTS_ANSWER_A_DECISION, entry.answers in self._allowed)
         elif entry.kind in _CHANGES:
             count(Query.CHANGES_NAME_WHO, entry.actor)
+
+
+def judge(statement: Statement, by_query: Mapping[Query, Answer]) -> Outcome:
+    """Say what the answers that a statement rests on come to."""
+    answers = [by_query[query] for query in statement.queries]
+    if any(answer.wrong for answer in answers):
+        return Outcome.NOT_BORNE_OUT
+    # That the log is whole is asked of every entry, and says nothing of what the statement is about.
+    about = sum(answer.asked for answer in answers if answer.query is not Query.LOG_IS_WHOLE)
+    return Outcome.BORNE_OUT if about else Outcome.NOTHING_TO_JUDGE
 
 
 def combine(answers: Iterable[Iterable[Answer]]) -> tuple[Answer, ...]:
