@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from pypi_attestations import Attestation
+from pypi_attestations import Attestation, AttestationType
 from sigstore.models import Bundle
 
 from caracal_server.release.findings import Check, Finding, Outcome, Reason
 from caracal_server.release.manifest import Kind
 from tests.support.release import LocalRelease, digest
 
-PUBLISH = "https://docs.pypi.org/attestations/publish/v1"
+PUBLISH = AttestationType.PYPI_PUBLISH_V1.value
 
 
 def attest(release: LocalRelease, kind: Kind, **changes: object) -> None:

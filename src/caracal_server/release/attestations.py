@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
-from pypi_attestations import Attestation
+from pypi_attestations import Attestation, AttestationType
 
 from caracal_server.release.documents import decode
 from caracal_server.release.findings import Reason, Refusal, ReleaseRefused
@@ -18,7 +18,7 @@ MAX_ATTESTATION_BYTES = 1024 * 1024
 class _Publication(msgspec.Struct, frozen=True, rename="camel"):
     type: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(name="_type")
     subject: tuple[Subject, ...]
-    predicate_type: Literal["https://docs.pypi.org/attestations/publish/v1"]
+    predicate_type: str
 
 
 def compare(
@@ -51,6 +51,8 @@ def _verify_one(
         raise ReleaseRefused(Reason.MALFORMED, name, says) from None
     signed = verify(bundle.encode(), builder)
     said = decode(signed.payload, _Publication, name)
+    if said.predicate_type != AttestationType.PYPI_PUBLISH_V1.value:
+        raise ReleaseRefused(Reason.MALFORMED, name, "it attests something other than publication")
     if [(one.name, one.digest.get("sha256")) for one in said.subject] != [(name, digest)]:
         raise ReleaseRefused(
             Reason.PROVENANCE_DISAGREES, name, "the attestation is about another file"
