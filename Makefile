@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # Tools whose dependencies disagree with ours, or that are not to be mixed with them, live apart.
-TOOLS := checkov semgrep trestle
+TOOLS := checkov judges semgrep trestle
+# Two of the judges ask for a newer Python than the floor, and run on the floor.
+judges_PIP := --ignore-requires-python
+judges_PYTHON := 3.12
 
 # dev.txt holds everything that demo.txt holds: what is ready for tests is ready for the demo.
 DEMO_READY := $(if $(wildcard $(VENV)/dev.stamp),$(VENV)/dev.stamp,$(VENV)/demo.stamp)
@@ -33,7 +36,7 @@ help:
 demo: $(DEMO_READY)
 	@$(BIN)/caracal demo $(if $(KEEP),--keep)
 
-test: $(VENV)/dev.stamp
+test: $(VENV)/dev.stamp $(VENV)/tools/judges.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
 
 assurance: $(VENV)/dev.stamp $(VENV)/lock.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
@@ -77,8 +80,9 @@ lock-images: $(VENV)/dev.stamp
 	@$(BIN)/python -m distribution lock
 
 # dev.txt comes first: the other locks take their versions from it and so agree with it.
-COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
-  --no-emit-index-url --no-emit-find-links --python-version 3.11 $(ARGS)
+COMPILE = $(BIN)/uv pip compile --python-version $(or $($(1)_PYTHON),3.11) --quiet --universal \
+  --generate-hashes --no-annotate --no-header \
+  --no-emit-index-url --no-emit-find-links $(ARGS)
 lock: $(VENV)/lock.stamp
 	@$(COMPILE) requirements/lock.in -o requirements/lock.txt
 	@$(COMPILE) --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
@@ -89,8 +93,8 @@ lock: $(VENV)/lock.stamp
 	  pyproject.toml -o requirements/image.txt
 	@$(COMPILE) --constraint requirements/dev.txt --extra release \
 	  pyproject.toml requirements/cli.in -o requirements/cli.txt
-	@for name in $(TOOLS); do \
-	  $(COMPILE) requirements/tools/$$name.in -o requirements/tools/$$name.txt || exit; done
+	@$(foreach name,$(TOOLS),$(call COMPILE,$(name)) requirements/tools/$(name).in \
+	  -o requirements/tools/$(name).txt &&) true
 
 # Both are run by the release workflow: the first signs as that run, the second needs Sigstore's trust root.
 attest-release: $(VENV)/signing.stamp
@@ -120,7 +124,7 @@ $(VENV)/lock.stamp: requirements/lock.txt
 $(TOOLS:%=$(VENV)/tools/%.stamp): $(VENV)/tools/%.stamp: requirements/tools/%.txt | $(VENV)/dev.stamp
 	@echo "installing $* ..."
 	@$(BIN)/python -m venv --clear --without-pip $(VENV)/tools/$*
-	@$(PIP) --python $(VENV)/tools/$*/bin/python install --quiet --require-hashes -r $<
+	@$(PIP) --python $(VENV)/tools/$*/bin/python install --quiet $($*_PIP) --require-hashes -r $<
 	@touch $@
 
 # What signs has no more installed than the command line ships with.
