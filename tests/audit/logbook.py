@@ -67,7 +67,9 @@ def settings(**more: object) -> AuditSettings:
 
 def log_key() -> LogKey:
     key = Ed25519PrivateKey.from_private_bytes(b"audit-log-key-of-the-test-suite!")
-    return LogKey(key.public_key().public_bytes_raw(), key.sign)
+    return LogKey(
+        key.public_key().public_bytes_raw(), key.sign, b"reference key of the test suite!"
+    )
 
 
 def logs(**more: object) -> Logs:

@@ -38,7 +38,9 @@ class Files:
 
     def begin(self) -> LogKey:
         key = Ed25519PrivateKey.generate()
-        self.made.append(LogKey(key.public_key().public_bytes_raw(), key.sign))
+        self.made.append(
+            LogKey(key.public_key().public_bytes_raw(), key.sign, key.private_bytes_raw())
+        )
         return self.made[-1]
 
     def finish(self) -> None:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from caracal.tokens.secret import Secret
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sealing.key_files import KEY_BYTES
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sealing.succession import key_files_as_store
+from caracal_server.assembly.derived_keys import RECEIPT_REFERENCES, derived_key
 from caracal_server.audit.key_api import LogKeyApi
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.service import AuditService
@@ -16,7 +18,10 @@ from caracal_server.web.routes import Route
 
 
 def log_key(private: Ed25519PrivateKey) -> LogKey:
-    return LogKey(private.public_key().public_bytes_raw(), private.sign)
+    reference_key = derived_key(Secret(private.private_bytes_raw().hex()), RECEIPT_REFERENCES)
+    return LogKey(
+        private.public_key().public_bytes_raw(), private.sign, bytes.fromhex(reference_key.reveal())
+    )
 
 
 def log_keys(ring: KeyRing, *, needed_by: str | None) -> LogKeys:

@@ -1,7 +1,7 @@
 """From entries that wait to what one commit stores: canonical bytes, leaf hashes, new nodes."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -10,6 +10,9 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Unavailable
 from caracal.evidence.tree import TreeState, leaf_hash, node_hash
 from caracal_server.ports.evidence import LogBatch, LogPosition, Receipt, StoredEntry, TreeNode
+
+Refer = Callable[[ZoneId, int, bytes], str]
+"""Makes the reference to an entry from its zone, its index and its leaf hash."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -56,12 +59,15 @@ class Plan:
             tuple(nodes),
         )
 
-    def resolve(self) -> None:
+    def resolve(self, refer: Refer) -> None:
         """Hand every caller the receipt of its entry, which is durable now."""
         zone_id = self.batch.zone_id
         for index, waiting in enumerate(self.pending, self.before.size):
             if waiting.future is not None and not waiting.future.done():
-                waiting.future.set_result(Receipt(zone_id, index, waiting.leaf))
+                leaf = waiting.leaf
+                waiting.future.set_result(
+                    Receipt(zone_id, index, leaf, refer(zone_id, index, leaf))
+                )
 
 
 def _grow(tree: TreeState, pending: Sequence[Pending]) -> tuple[TreeState, list[TreeNode]]:

@@ -17,10 +17,15 @@ from caracal_server.ports.zones import ZoneDirectory
 
 @dataclass(frozen=True, slots=True)
 class LogKey:
-    """The Ed25519 key of this process's logs: its public half, and the act of signing."""
+    """The Ed25519 key of this process's logs: its public half, and the act of signing.
+
+    Attributes:
+        reference_key: derived from it; what references to entries are made under.
+    """
 
     public_key: bytes
     sign: Signer = field(repr=False)
+    reference_key: bytes = field(repr=False)
 
 
 @dataclass(slots=True)

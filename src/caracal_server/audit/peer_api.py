@@ -101,12 +101,13 @@ class AuditPeerApi:
                 # The turn ends when each is settled: else a retry could not find what still waits.
                 return_exceptions=True,
             )
-        places = []
+        places, references = [], []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
             places.append((outcome.index, outcome.leaf_hash))
-        return Recorded(tuple(places))
+            references.append(outcome.reference)
+        return Recorded(tuple(places), tuple(references))
 
     async def _append(self, entry: Entry, *, again: bool) -> Receipt:
         if again:

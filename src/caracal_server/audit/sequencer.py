@@ -23,7 +23,7 @@ from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.tree import TreeState
-from caracal_server.audit.batches import Pending, Plan, refuse
+from caracal_server.audit.batches import Pending, Plan, Refer, refuse
 from caracal_server.audit.integrity import Integrity, LogBroken
 from caracal_server.audit.logs import Durable
 from caracal_server.audit.settings import AuditSettings
@@ -47,9 +47,16 @@ _log = structlog.get_logger("caracal.audit")
 class Sequencer:
     """The only writer of this process's logs. Implements `EvidenceLog`."""
 
-    def __init__(self, store: EvidenceStore, settings: AuditSettings, integrity: Integrity) -> None:
+    def __init__(
+        self,
+        store: EvidenceStore,
+        settings: AuditSettings,
+        integrity: Integrity,
+        refer: Refer | None = None,
+    ) -> None:
         self._store = store
         self._integrity = integrity
+        self._refer = refer or _unreferenced
         self._max_waiting = settings.max_waiting
         self._max_batch = settings.max_batch
         self._commit_timeout_s = settings.commit_timeout.total_seconds()
@@ -300,7 +307,7 @@ class Sequencer:
         self._failing = ""
         for plan in plans:
             self._trees[plan.batch.zone_id] = plan.after
-            plan.resolve()
+            plan.resolve(self._refer)
             self._durable(plan.batch.zone_id, plan.after.size)
 
     def _doubt(self, taken: list[Pending], plans: Iterable[Plan], fault: Exception) -> None:
@@ -313,6 +320,11 @@ class Sequencer:
         refuse(taken, Unavailable(Reason.EVIDENCE_UNAVAILABLE, "the entry could not be recorded"))
         results = [one for one in taken if one.future is None and not one.stored]
         self._unsaved = results + self._unsaved
+
+
+def _unreferenced(_zone_id: ZoneId, _index: int, _leaf: bytes) -> str:
+    """Nobody serves proofs."""
+    return ""
 
 
 def _unwatched(_zone_id: ZoneId, _size: int) -> None:

@@ -7,6 +7,7 @@ from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKeys, Logs
 from caracal_server.audit.queries import EvidenceReader
+from caracal_server.audit.references import References
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
@@ -69,7 +70,8 @@ def build_audit_service(
     """Put the service together; nothing runs yet."""
     integrity = Integrity()
     logs = Logs(zones, keys, settings)
-    sequencer = Sequencer(store, settings, integrity)
+    references = References(keys)
+    sequencer = Sequencer(store, settings, integrity, references)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
     return AuditService(
         sequencer=sequencer,

@@ -15,11 +15,17 @@ SYSTEM_LOG: Final = ZoneId("system")
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Where an entry stands in its zone's log."""
+    """Where an entry stands in its zone's log.
+
+    Attributes:
+        reference: what its proof is fetched with later: for whoever asked, and for nobody else. Empty
+            where nothing serves proofs.
+    """
 
     zone_id: ZoneId
     index: int
     leaf_hash: bytes
+    reference: str = ""
 
 
 class EvidenceLog(Protocol):

@@ -6,6 +6,7 @@ sent again until Audit has them.
 
 import asyncio
 from collections.abc import Iterable
+from itertools import chain, repeat
 from typing import Final
 
 import structlog
@@ -146,9 +147,14 @@ class RemoteEvidence:
             if not isinstance(fault, Exception):
                 raise
             return
-        for one, (index, leaf) in zip(taken, recorded.receipts, strict=True):
+        # An Audit of the release before sends no references.
+        references = chain(recorded.references, repeat(""))
+        for one, (index, leaf), reference in zip(
+            taken, recorded.receipts, references, strict=False
+        ):
             if one.receipt is not None and not one.receipt.done():
-                one.receipt.set_result(Receipt(ZoneId(one.entry.zone), index, leaf))
+                receipt = Receipt(ZoneId(one.entry.zone), index, leaf, reference)
+                one.receipt.set_result(receipt)
 
     async def _send_again(self) -> bool:
         taken = self._unsent[:MAX_BATCH]

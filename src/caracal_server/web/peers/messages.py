@@ -82,9 +82,10 @@ class EvidenceBatch(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """Where each entry of a batch stands: its index and leaf hash."""
+    """Where each entry of a batch stands: its index and leaf hash; and the reference to it."""
 
     receipts: tuple[tuple[int, bytes], ...]
+    references: tuple[str, ...] = ()
 
 
 class ProveOperator(msgspec.Struct, frozen=True):
