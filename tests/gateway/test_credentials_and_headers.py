@@ -277,6 +277,7 @@ async def test_what_the_upstream_says_of_itself_or_past_the_gateway_does_not_com
         "X-Hop: 1",
         "Keep-Alive: timeout=5",
         "X-Caracal-Identity: x",
+        "Caracal-Receipt: theirs",
         "X-Request-Id: theirs",
         "Refresh: 0; url=http://evil.example",
         "Location: http://evil.example/",
@@ -288,6 +289,7 @@ async def test_what_the_upstream_says_of_itself_or_past_the_gateway_does_not_com
     async with gateway(answering(response)) as world:
         answer = await world.call()
     assert sorted(name for name, _ in answer.headers) == [
+        b"caracal-receipt",
         b"content-length",
         b"content-location",
         b"set-cookie",
@@ -296,3 +298,4 @@ async def test_what_the_upstream_says_of_itself_or_past_the_gateway_does_not_com
         b"x-request-id",
     ]
     assert answer.header("x-request-id") == "request-1"
+    assert answer.header("caracal-receipt") == "zone-1.0.code"

@@ -45,6 +45,7 @@ async def test_a_gateway_mandate_carries_what_the_delegation_grants_and_is_on_re
             "scope": "read write",
             "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
             "target_resources": [ORDERS],
+            "caracal_receipt": answer.header("caracal-receipt"),
         }
         mandate = world.verified(answer)
         assert mandate.application_id == mandate.subject == ALPHA

@@ -57,7 +57,13 @@ def session_mandate(world: World, **changes) -> str:
 async def test_a_user_gets_a_session_mandate_that_alone_does_nothing(world):
     answer = await federate(world)
     assert answer.status == 200, answer.body
-    assert sorted(answer.json) == ["access_token", "expires_in", "issued_token_type", "token_type"]
+    assert sorted(answer.json) == [
+        "access_token",
+        "caracal_receipt",
+        "expires_in",
+        "issued_token_type",
+        "token_type",
+    ]
     assert answer.json["expires_in"] == 900
     mandate = world.verified(answer, kind=MandateClass.SESSION)
     assert (mandate.user, mandate.subject_type) == (ANN, SubjectType.USER)

@@ -37,7 +37,8 @@ class RecordingLog:
         self.waited.append(entry)
         if self.fails == "after":
             raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "nobody knows")
-        return Receipt(entry.zone, len(self.entries) - 1, b"")
+        index = len(self.entries) - 1
+        return Receipt(entry.zone, index, b"", f"{entry.zone}.{index}.code")
 
     def enqueue(self, entry: Entry) -> None:
         if self.full:

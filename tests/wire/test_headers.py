@@ -30,7 +30,7 @@ NEVER_FORWARDED = [
     "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-Ip", "X-Request-Id", "Traceparent",
     "X_Caracal_Identity", "x_forwarded_for", "X-Caracal_Identity", "X-HTTP-Method-Override",
     "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override", "X-Original-URL", "X-Original-URI",
-    "X-Rewrite-URL", "Proxy",
+    "X-Rewrite-URL", "Proxy", "Caracal-Receipt", "caracal_receipt",
 ]  # fmt: skip
 
 
@@ -108,6 +108,7 @@ NEVER_RETURNED = [
     "Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "TE", "Proxy-Authenticate",
     "X-Caracal-Identity", "X-Caracal-Revoked", "X_Caracal_Token_Expires_In", "X-Request-Id", "Server",
     "X-Powered-By", "X-AspNet-Version", "X-AspNetMvc-Version", "Refresh", "Alt-Svc",
+    "Caracal-Receipt",
 ]  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def test_a_credential_may_go_into_these_headers(name):
 
 
 RESERVED = [
-    "baggage", "Connection", "content-encoding", "content-length", "content-type", "expect", "forwarded",
+    "baggage", "Caracal-Receipt", "Connection", "content-encoding", "content-length", "content-type", "expect", "forwarded",
     "Host", "keep-alive", "proxy-authorization", "te", "traceparent", "tracestate", "trailer",
     "transfer-encoding", "upgrade", "via", "x-real-ip", "X-Request-Id", "x-caracal-identity",
     "x-forwarded-for", "transfer_encoding", "X_Caracal_X", "", "a b", "a:b", "é", "a\n", "a" * 129,

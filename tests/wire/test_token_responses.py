@@ -17,12 +17,17 @@ def test_a_token_is_answered_with_what_it_holds():
     }
 
 
+def test_the_reference_to_its_receipt_stands_beside_a_token():
+    answer = json.loads(render_token_response("t", mandate_of_hops(0), "zone-1.7.code"))
+    assert answer["caracal_receipt"] == "zone-1.7.code"
+
+
 def test_scope_and_targets_are_left_out_when_there_are_none():
     bare = mandate_of_hops(
         0, scopes=NO_SCOPES, resources=(), expires_at=NOW + timedelta(seconds=60.9)
     )
     answer = json.loads(render_token_response("t", bare))
-    assert answer.keys().isdisjoint({"scope", "target_resources"})
+    assert answer.keys().isdisjoint({"scope", "target_resources", "caracal_receipt"})
     assert answer["expires_in"] == 60
 
 

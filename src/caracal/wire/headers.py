@@ -23,6 +23,7 @@ _HOP_BY_HOP = frozenset(
 )
 _NOT_FORWARDED = _HOP_BY_HOP | {
     b"authorization",
+    b"caracal-receipt",
     b"content-length",
     b"expect",
     b"forwarded",
@@ -51,6 +52,7 @@ _NOT_FORWARDED = _HOP_BY_HOP | {
 }
 _NOT_RETURNED = _HOP_BY_HOP | {
     b"alt-svc",
+    b"caracal-receipt",
     b"refresh",
     b"server",
     b"x-aspnet-version",
@@ -62,6 +64,7 @@ _OURS = (b"x-caracal-", b"x-forwarded-")
 _RESERVED = frozenset(
     {
         b"baggage",
+        b"caracal-receipt",
         b"connection",
         b"content-encoding",
         b"content-length",

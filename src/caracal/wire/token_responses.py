@@ -19,6 +19,7 @@ class TokenResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     issued_token_type: str
     scope: str = ""
     target_resources: Sequence[str] = ()
+    caracal_receipt: str = ""
 
 
 class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,8 +36,8 @@ class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 _ENCODER = msgspec.json.Encoder()
 
 
-def render_token_response(token: str, mandate: Mandate) -> bytes:
-    """The 200 answer for a mandate that was just minted as `token`."""
+def render_token_response(token: str, mandate: Mandate, receipt: str = "") -> bytes:
+    """The 200 answer for a mandate that was just minted as `token`; `receipt` refers to its entry."""
     return _ENCODER.encode(
         TokenResponse(
             access_token=token,
@@ -45,6 +46,7 @@ def render_token_response(token: str, mandate: Mandate) -> bytes:
             issued_token_type=SubjectTokenType.ACCESS_TOKEN,
             scope=mandate.scopes.render(),
             target_resources=mandate.resources,
+            caracal_receipt=receipt,
         )
     )
 

@@ -23,7 +23,7 @@ from caracal.authority.identifiers import SessionId, ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.sessions import Session
 from caracal_server.coordinator.live_graphs import LiveGraphs
-from caracal_server.ports.evidence import EvidenceLog
+from caracal_server.ports.evidence import EvidenceLog, Receipt
 from caracal_server.ports.graph import GraphStore, IdempotencyReceipt
 
 _log = structlog.get_logger("caracal.coordinator")
@@ -85,15 +85,17 @@ class Commitment:
         entry: Entry,
         undo: Callable[[], Undo],
         receipt: IdempotencyReceipt | None = None,
-    ) -> None:
+    ) -> Receipt:
         """Make a change that gives authority, with the receipt of the request that asked for it.
+
+        Returns where its entry stands.
 
         Raises:
             Unavailable: it could not be recorded or stored; it was undone.
         """
         self._graphs.apply(zone_id, change)
         try:
-            await self._evidence.append(entry)
+            recorded = await self._evidence.append(entry)
             await self._store.save(zone_id, change, receipt)
         except BaseException:
             # It may be stored all the same, by this act or with another that touched the same rows
@@ -104,20 +106,21 @@ class Commitment:
             raise
         if self._spread is not None:
             await self._spread()
+        return recorded
 
-    async def take(self, zone_id: ZoneId, change: GraphChange, entry: Entry) -> None:
-        """Make a change that takes authority away.
+    async def take(self, zone_id: ZoneId, change: GraphChange, entry: Entry) -> Receipt:
+        """Make a change that takes authority away. Returns where its entry stands.
 
         Raises:
             Unavailable: it is in force, and not recorded or not stored yet.
         """
         self._graphs.apply(zone_id, change)
-        await self.confirm(zone_id, change, entry)
+        return await self.confirm(zone_id, change, entry)
 
-    async def confirm(self, zone_id: ZoneId, change: GraphChange, entry: Entry) -> None:
+    async def confirm(self, zone_id: ZoneId, change: GraphChange, entry: Entry) -> Receipt:
         """Record and store a change that was applied before, as `take` does."""
         try:
-            await self._evidence.append(entry)
+            recorded = await self._evidence.append(entry)
         except BaseException:
             self._owe(zone_id, change, entry)
             raise
@@ -128,6 +131,7 @@ class Commitment:
             raise
         if self._spread is not None:
             await self._spread()
+        return recorded
 
     async def renew(self, zone_id: ZoneId, change: GraphChange) -> None:
         """Make a change that only moves a lease's deadline; it is no evidence of anything.
@@ -138,13 +142,13 @@ class Commitment:
         self._graphs.apply(zone_id, change)
         await self._store.save(zone_id, change)
 
-    async def refuse(self, entry: Entry) -> None:
-        """Record a refusal.
+    async def refuse(self, entry: Entry) -> Receipt:
+        """Record a refusal. Returns where its entry stands.
 
         Raises:
             Unavailable: it could not be recorded.
         """
-        await self._evidence.append(entry)
+        return await self._evidence.append(entry)
 
     def owes(self, zone_id: ZoneId, kind: Kind, row: str) -> Owed | None:
         """The change of this kind, to this session or delegation, that waits to be stored."""

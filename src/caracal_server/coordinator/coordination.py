@@ -17,6 +17,7 @@ from caracal_server.ports.graph import GraphStore
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem
+from caracal_server.web.receipts import receipted
 
 REQUESTED = "requested"
 """Why something ended when nobody gave a reason."""
@@ -69,5 +70,5 @@ class Coordination:
         Raises:
             Unavailable: it could not be recorded.
         """
-        await self.commitment.refuse(entries.refused(act, kind, refused, asked))
-        return Problem.of(refused, variant)
+        recorded = await self.commitment.refuse(entries.refused(act, kind, refused, asked))
+        return receipted(Problem.of(refused, variant), recorded.reference)

@@ -116,14 +116,14 @@ class Delegate:
             return change
         delegation = change.delegations[0]
         answer = Answered(_CREATED, render_created_delegation(delegation))
-        await parts.commitment.give(
+        recorded = await parts.commitment.give(
             act.zone_id,
             change,
             entries.delegated(act, delegation),
             lambda: self._undo(act, graph, delegation),
             None if draft is None else draft.receipt(answer, delegation.id),
         )
-        return answer
+        return replace(answer, receipt=recorded.reference)
 
     def _wanted(
         self, caller: Caller, body: CreateDelegationBody, resources: tuple[Resource, ...]
@@ -189,8 +189,8 @@ class Revoke:
         if isinstance(change, Refused):
             return await self._refuse(act, delegation_id, change)
         entry = entries.revoked(act, delegation, change, reason=REQUESTED)
-        await commitment.take(act.zone_id, change, entry)
-        return _revocation_answer(change)
+        recorded = await commitment.take(act.zone_id, change, entry)
+        return replace(_revocation_answer(change), receipt=recorded.reference)
 
     async def _refuse(self, act: Act, delegation_id: DelegationId, refused: Refused) -> Problem:
         asked = Asked(delegations=(delegation_id,), target=delegation_id)

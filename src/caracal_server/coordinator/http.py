@@ -41,6 +41,7 @@ from caracal_server.ports.operators import OperatorScope
 from caracal_server.web.asgi import JSON_HEADERS, NO_SNIFF, NO_STORE, Reply
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Issue, Problem, RequestRefused
+from caracal_server.web.receipts import receipt_headers
 from caracal_server.web.requests import read_body, read_query, refuse_params, request_id_of
 from caracal_server.web.routes import Handler, Route, reply_response
 
@@ -310,7 +311,7 @@ def _answer(outcome: Answered | Problem) -> Response:
     if isinstance(outcome, Problem):
         raise RequestRefused(outcome)
     headers = JSON_HEADERS if outcome.body else (NO_STORE, NO_SNIFF)
-    more = (REPLAYED,) if outcome.replayed else ()
+    more = (REPLAYED,) if outcome.replayed else receipt_headers(outcome.receipt)
     return reply_response(Reply(outcome.status, (*headers, *more), outcome.body))
 
 

@@ -50,11 +50,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, rendered; `replayed` when an earlier request brought it about."""
+    """An answer, rendered; `replayed` when an earlier request brought it about.
+
+    Attributes:
+        receipt: refers to the entry of the act that it answers; empty when that came earlier.
+    """
 
     status: int
     body: bytes
     replayed: bool = False
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

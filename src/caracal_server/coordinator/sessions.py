@@ -122,8 +122,9 @@ class Suspend:
             variant = Variant.SESSION_NOT_FOUND_OR_NOT_ACTIVE if inactive else None
             return await self.steps.refuse(act, kind, session_id, step, variant)
         entry = entries.changed(act, kind, step.change, reason=REQUESTED)
-        await self.steps.coordination.commitment.take(act.zone_id, step.change, entry)
-        return Answered(_OK, render_suspended(len(step.change.sessions)))
+        recorded = await self.steps.coordination.commitment.take(act.zone_id, step.change, entry)
+        body = render_suspended(len(step.change.sessions))
+        return Answered(_OK, body, receipt=recorded.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,11 @@ class Resume:
             return await self.steps.refuse(act, Kind.SESSION_RESUME, session_id, step)
         entry = entries.changed(act, Kind.SESSION_RESUME, step.change, reason=REQUESTED)
         resumed = step
-        await commitment.give(act.zone_id, step.change, entry, lambda: self._undo(act, resumed))
-        return Answered(_OK, render_resumed(len(step.change.sessions)))
+        recorded = await commitment.give(
+            act.zone_id, step.change, entry, lambda: self._undo(act, resumed)
+        )
+        body = render_resumed(len(step.change.sessions))
+        return Answered(_OK, body, receipt=recorded.reference)
 
     def _undo(self, act: Act, step: Step) -> Undo:
         at = self.steps.coordination.clock.now()
@@ -184,8 +188,8 @@ class End:
         if isinstance(step, Refused):
             return await self.steps.refuse(act, kind, session_id, step)
         entry = entries.changed(act, kind, step.change, reason=reason)
-        await self.steps.coordination.commitment.take(act.zone_id, step.change, entry)
-        return Answered(_NO_CONTENT, b"")
+        recorded = await self.steps.coordination.commitment.take(act.zone_id, step.change, entry)
+        return Answered(_NO_CONTENT, b"", receipt=recorded.reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +210,9 @@ class TakeLease:
             variant = Variant.SESSION_SUSPENDED if self._suspended(act, session_id, step) else None
             return await self.steps.refuse(act, Kind.SESSION_LEASE, session_id, step, variant)
         # It takes the lease from its holder: should it not be stored, the holder stays fenced off.
-        await commitment.take(act.zone_id, step.change, entries.leased(act, step.after))
-        return Answered(_OK, render_lease(step.after))
+        entry = entries.leased(act, step.after)
+        recorded = await commitment.take(act.zone_id, step.change, entry)
+        return Answered(_OK, render_lease(step.after), receipt=recorded.reference)
 
     def _suspended(self, act: Act, session_id: SessionId, refused: Refused) -> bool:
         session = self.steps.coordination.graph(act.zone_id).session(session_id)

@@ -88,14 +88,14 @@ class Start:
         answer = Answered(
             _CREATED, render_started_session(session, None if inherited is None else inherited.id)
         )
-        await parts.commitment.give(
+        recorded = await parts.commitment.give(
             act.zone_id,
             change,
             entries.started(act, session, inherited),
             lambda: self._undo(act, graph, session),
             None if draft is None else draft.receipt(answer, session.id),
         )
-        return answer
+        return replace(answer, receipt=recorded.reference)
 
     def _wanted(self, bound: Bound, body: StartSessionBody) -> StartSession:
         entropy = self.coordination.entropy

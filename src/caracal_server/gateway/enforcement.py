@@ -36,6 +36,7 @@ from caracal_server.ports.keys import MintedMandates, VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority
 from caracal_server.ports.single_use import Claim, SingleUse
 from caracal_server.ports.zones import ZoneDirectory
+from caracal_server.web.receipts import RecordedRefusal
 from caracal_server.web.refusals import UnprovenRefusals
 
 _GATEWAY_ONLY: Final = frozenset({MandateClass.GATEWAY})
@@ -53,11 +54,12 @@ class IncomingCall(msgspec.Struct, frozen=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """A call that may go upstream, and the `entry` that has it on record."""
+    """A call that may go upstream, the `entry` that has it on record, and the reference to that."""
 
     admitted: AdmittedCall
     target: CallTarget
     entry: Entry
+    receipt: str = ""
 
 
 class _Opened(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ class Enforcement:
         self._results = Results(self.clock, self.evidence, self.metrics)
         self._unproven = UnprovenRefusals(self.evidence, self.clock, self.metrics.unrecorded)
 
-    async def admit(self, incoming: IncomingCall) -> Admission | Refused:
+    async def admit(self, incoming: IncomingCall) -> Admission | Refused | RecordedRefusal:
         """Decide and record.
 
         Raises:
@@ -114,7 +116,7 @@ class Enforcement:
             return self._turn_away(incoming, _Stopped(_claimed(claim), zone, mandate, target))
         outcome = self._decide(incoming, opened, now=now)
         if isinstance(outcome, Refused):
-            await self.evidence.append(
+            recorded = await self.evidence.append(
                 entries.refused(
                     incoming.request_id,
                     zone,
@@ -125,14 +127,14 @@ class Enforcement:
                     at=self.clock.now_us(),
                 )
             )
-            return outcome
+            return RecordedRefusal(outcome, recorded.reference)
         entry = entries.allowed(incoming.request_id, zone, outcome, at=self.clock.now_us())
-        await self._record(entry)
-        return Admission(outcome, target, entry)
+        receipt = await self._record(entry)
+        return Admission(outcome, target, entry, receipt)
 
-    async def _record(self, entry: Entry) -> None:
+    async def _record(self, entry: Entry) -> str:
         try:
-            await self.evidence.append(entry)
+            return (await self.evidence.append(entry)).reference
         except BaseException as fault:
             # It may be on record all the same: then its result says that nothing was sent.
             self._results.record(entry, Refused(_reason(fault), "nothing was sent"))

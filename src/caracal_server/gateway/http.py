@@ -22,6 +22,7 @@ from caracal_server.ports.upstream import UpstreamError, UpstreamResponse
 from caracal_server.web.asgi import Header, Receive, Scope, Send, send_reply
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem, problem_of, render_oauth
+from caracal_server.web.receipts import RecordedRefusal, receipt_headers, receipted
 from caracal_server.web.requests import request_id
 
 _OWN_PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
@@ -117,10 +118,9 @@ class GatewayApp:
             self.metrics.count(problem.reason)
             await _answer(send, incoming.request_id, problem, unread=incoming.arrival.has_body)
             return
-        if isinstance(admission, Refused):
-            await self._refuse(
-                send, incoming.request_id, admission, unread=incoming.arrival.has_body
-            )
+        if not isinstance(admission, Admission):
+            unread = incoming.arrival.has_body
+            await self._refuse(send, incoming.request_id, admission, unread=unread)
             return
         self.metrics.admission.observe(self.clock.monotonic() - started)
         await self._carry(scope, incoming, admission, started, receive, send)
@@ -159,6 +159,7 @@ class GatewayApp:
             if body is not None and body.late:
                 problem = Problem.of(passage.failure, Variant.BODY_LATE)
             unread = body is not None and not body.whole
+            problem = receipted(problem, admission.receipt)
             await _answer(send, incoming.request_id, problem, unread=unread)
 
     async def _exchange(
@@ -176,6 +177,7 @@ class GatewayApp:
             passage.status = response.status
             passage.began = True
             headers = self._returned(response, placement, incoming, passage)
+            headers += receipt_headers(admission.receipt)
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": headers}
             )
@@ -232,9 +234,15 @@ class GatewayApp:
             (b"x-forwarded-host", first(headers, b"host") or b""),
         )
 
-    async def _refuse(self, send: Send, identity: str, refused: Refused, *, unread: bool) -> None:
-        self.metrics.count(refused.reason)
-        await _answer(send, identity, _problem(refused), unread=unread)
+    async def _refuse(
+        self, send: Send, identity: str, outcome: Refused | RecordedRefusal, *, unread: bool
+    ) -> None:
+        receipt = ""
+        if isinstance(outcome, RecordedRefusal):
+            receipt, outcome = outcome.receipt, outcome.refused
+        self.metrics.count(outcome.reason)
+        problem = receipted(_problem(outcome), receipt)
+        await _answer(send, identity, problem, unread=unread)
 
 
 async def _answer(send: Send, identity: str, problem: Problem, *, unread: bool) -> None:

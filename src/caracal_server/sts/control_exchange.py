@@ -18,6 +18,7 @@ from caracal_server.ports.keys import SigningKeys
 from caracal_server.sts.clients import ProvenClient
 from caracal_server.sts.entries import MAX_TEXT
 from caracal_server.sts.exchange import Issued
+from caracal_server.web.receipts import RecordedRefusal
 
 CONTROL_KEY: Final = "control-key"
 """What decided: the traits of the application, and no policy."""
@@ -40,7 +41,7 @@ class ControlExchange:
 
     async def __call__(
         self, client: ProvenClient, form: TokenRequest, request_id: str
-    ) -> Issued | Refused:
+    ) -> Issued | RecordedRefusal:
         """Decide, record, sign.
 
         Raises:
@@ -51,13 +52,17 @@ class ControlExchange:
             client.application, form.scopes, form.ttl, now=now
         )
         if isinstance(outcome, Refused):
-            await self.evidence.append(self._entry(client, form, request_id, refused=outcome))
-            return outcome
+            recorded = await self.evidence.append(
+                self._entry(client, form, request_id, refused=outcome)
+            )
+            return RecordedRefusal(outcome, recorded.reference)
         key = self.keys.active(client.zone.id)
         mandate = self._mandate(client, form, now, outcome)
         token = mint(mandate, key)
-        await self.evidence.append(self._entry(client, form, request_id, mandate=mandate))
-        return Issued(token, mandate)
+        recorded = await self.evidence.append(
+            self._entry(client, form, request_id, mandate=mandate)
+        )
+        return Issued(token, mandate, recorded.reference)
 
     def _alone(self, form: TokenRequest) -> Refused | None:
         named = [name for name in _NOT_TOGETHER if getattr(form, name)]

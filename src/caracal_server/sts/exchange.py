@@ -23,13 +23,15 @@ from caracal_server.ports.graph import Graphs
 from caracal_server.ports.keys import MintedMandates, SigningKeys
 from caracal_server.sts import entries
 from caracal_server.sts.clients import ProvenClient
+from caracal_server.web.receipts import RecordedRefusal
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A signed mandate and what its holder is told about it."""
+    """A signed mandate and what its holder is told about it; `receipt` refers to its entry."""
 
     token: str
     mandate: Mandate
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Exchange:
 
     async def __call__(
         self, client: ProvenClient, request: ExchangeRequest, request_id: str
-    ) -> Issued | Refused:
+    ) -> Issued | RecordedRefusal:
         """Decide, record, sign.
 
         Raises:
@@ -58,27 +60,26 @@ class Exchange:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone's sessions are not loaded")
         outcome = decide_exchange(zone, graph, application, request, now=now)
         if isinstance(outcome, Refused):
-            await self.record_refusal(client, request, outcome, request_id)
-            return outcome
+            return await self.record_refusal(client, request, outcome, request_id)
         key = self.keys.active(zone.id)
         mandate = self._mandate(zone.id, application, outcome, graph.epoch, now=now)
-        await self.evidence.append(
+        recorded = await self.evidence.append(
             entries.granted(request_id, zone, application, mandate, outcome, at=self.clock.now_us())
         )
         token = mint(mandate, key)
         if mandate.mandate_class is MandateClass.GATEWAY:
             self.minted.remember(token, mandate)
-        return Issued(token, mandate)
+        return Issued(token, mandate, recorded.reference)
 
     async def record_refusal(
         self, client: ProvenClient, request: ExchangeRequest, refused: Refused, request_id: str
-    ) -> None:
+    ) -> RecordedRefusal:
         """Record why a proven application does not get what it asks for.
 
         Raises:
             Unavailable: it could not be recorded.
         """
-        await self.evidence.append(
+        recorded = await self.evidence.append(
             entries.refused(
                 request_id,
                 client.zone,
@@ -88,6 +89,7 @@ class Exchange:
                 at=self.clock.now_us(),
             )
         )
+        return RecordedRefusal(refused, recorded.reference)
 
     def _mandate(
         self,

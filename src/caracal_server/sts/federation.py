@@ -40,6 +40,7 @@ from caracal_server.sts import subject_entries
 from caracal_server.sts.clients import ProvenClient
 from caracal_server.sts.exchange import Issued
 from caracal_server.sts.used_tokens import UsedTokens
+from caracal_server.web.receipts import RecordedRefusal
 
 _NOT_TOGETHER: Final = (
     "resources",
@@ -64,7 +65,7 @@ class Federation:
 
     async def __call__(
         self, client: ProvenClient, form: TokenRequest, raw: RawToken, request_id: str
-    ) -> Issued | Refused:
+    ) -> Issued | RecordedRefusal:
         """Prove the user, record, sign.
 
         Raises:
@@ -87,7 +88,7 @@ class Federation:
             refused = Refused(Reason.SUBJECT_KEYS_UNAVAILABLE, str(error))
             await self._refuse(client, refused, request_id)
             # Why is for the operator, in the evidence: it may name what is inside the network.
-            return Refused(Reason.SUBJECT_KEYS_UNAVAILABLE)
+            return RecordedRefusal(Refused(Reason.SUBJECT_KEYS_UNAVAILABLE), "")
         now = self.clock.now()
         refused = self._spent(client, proven, now)
         if refused is not None:
@@ -138,11 +139,11 @@ class Federation:
         key = self.keys.active(client.zone.id)
         mandate = self._mandate(client, user, form.ttl or DEFAULT_LIFETIME, now)
         token = mint(mandate, key)
-        await self.evidence.append(
+        recorded = await self.evidence.append(
             subject_entries.federated(request_id, client, mandate, at=self.clock.now_us())
         )
         self.federated.inc()
-        return Issued(token, mandate)
+        return Issued(token, mandate, recorded.reference)
 
     def _mandate(
         self, client: ProvenClient, user: User, lifetime: timedelta, now: datetime
@@ -168,11 +169,11 @@ class Federation:
 
     async def _refuse(
         self, client: ProvenClient, refused: Refused, request_id: str, user: User | None = None
-    ) -> Refused:
-        await self.evidence.append(
+    ) -> RecordedRefusal:
+        recorded = await self.evidence.append(
             subject_entries.refused(request_id, client, refused, user, at=self.clock.now_us())
         )
-        return refused
+        return RecordedRefusal(refused, recorded.reference)
 
 
 def _misplaced(form: TokenRequest) -> Refused | None:

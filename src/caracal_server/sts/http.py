@@ -42,6 +42,7 @@ from caracal_server.web.asgi import (
 from caracal_server.web.limits import FailureThrottle, InFlight
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem, RequestRefused, problem_of, render_oauth
+from caracal_server.web.receipts import RecordedRefusal, receipt_headers
 from caracal_server.web.refusals import UnprovenRefusals
 from caracal_server.web.requests import read_body, request_id
 
@@ -106,8 +107,9 @@ class StsApp:
             return
         self.metrics.issued.inc()
         self.metrics.duration.observe(self.clock.monotonic() - started)
-        answer = render_token_response(outcome.token, outcome.mandate)
-        await send_json(send, 200, answer, request_id=identity)
+        answer = render_token_response(outcome.token, outcome.mandate, outcome.receipt)
+        more = receipt_headers(outcome.receipt)
+        await send_json(send, 200, answer, request_id=identity, more=more)
 
     async def _form(self, scope: Scope, receive: Receive) -> TokenRequest:
         headers: list[Header] = scope["headers"]
@@ -130,11 +132,9 @@ class StsApp:
         if isinstance(client, Problem):
             return client
         if form.subject_token is not None:
-            outcome = await self.subjects(client, form, form.subject_token, identity)
-            return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
+            return _answered(await self.subjects(client, form, form.subject_token, identity))
         if self.control.audience in form.resources:
-            outcome = await self.control(client, form, identity)
-            return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
+            return _answered(await self.control(client, form, identity))
         request = ExchangeRequest(
             resources=form.resources,
             scopes=form.scopes,
@@ -144,13 +144,12 @@ class StsApp:
         )
         unsupported = _unsupported(form)
         if unsupported is not None:
-            await self.exchange.record_refusal(client, request, unsupported, identity)
-            return Problem.of(unsupported)
+            recorded = await self.exchange.record_refusal(client, request, unsupported, identity)
+            return recorded.problem()
         try:
-            outcome = await self.exchange(client, request, identity)
+            return _answered(await self.exchange(client, request, identity))
         except TokenRefused as error:
             return Problem(error.reason, error.detail)
-        return Problem.of(outcome) if isinstance(outcome, Refused) else outcome
 
     def _at_home(self, form: TokenRequest) -> TokenRequest:
         """The request with the zone of the application that claims to be a control key, if it is one."""
@@ -226,6 +225,10 @@ class StsApp:
         if keys is None:
             raise RequestRefused(Problem(Reason.ZONE_UNKNOWN))
         return keys.jwks()
+
+
+def _answered(outcome: Issued | RecordedRefusal) -> Issued | Problem:
+    return outcome if isinstance(outcome, Issued) else outcome.problem()
 
 
 def _problem(error: WireError) -> Problem:

@@ -20,6 +20,7 @@ from caracal_server.ports.graph import Graphs
 from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.sts import subject_entries
 from caracal_server.sts.clients import ProvenClient
+from caracal_server.web.receipts import RecordedRefusal
 
 _SESSION_ONLY: Final = frozenset({MandateClass.SESSION})
 
@@ -34,7 +35,7 @@ class PresentedMandates:
 
     async def __call__(
         self, client: ProvenClient, form: TokenRequest, raw: RawToken, request_id: str
-    ) -> Refused:
+    ) -> RecordedRefusal:
         """Say why there is no mandate for it.
 
         Raises:
@@ -42,10 +43,10 @@ class PresentedMandates:
         """
         refused, mandate = self._judge(client, form, raw, self.clock.now())
         user = None if mandate is None else mandate.user
-        await self.evidence.append(
+        recorded = await self.evidence.append(
             subject_entries.refused(request_id, client, refused, user, at=self.clock.now_us())
         )
-        return refused
+        return RecordedRefusal(refused, recorded.reference)
 
     def _judge(
         self, client: ProvenClient, form: TokenRequest, raw: RawToken, now: datetime

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from caracal.authority.outcomes import Refused
 from caracal.tokens.jws import RawToken
 from caracal.wire.forms import SubjectTokenType, TokenRequest
 from caracal_server.sts.clients import ProvenClient
 from caracal_server.sts.exchange import Issued
 from caracal_server.sts.federation import Federation
 from caracal_server.sts.presented import PresentedMandates
+from caracal_server.web.receipts import RecordedRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class SubjectExchange:
 
     async def __call__(
         self, client: ProvenClient, form: TokenRequest, raw: RawToken, request_id: str
-    ) -> Issued | Refused:
+    ) -> Issued | RecordedRefusal:
         """Answer by the type of the token.
 
         Raises:
