@@ -132,6 +132,8 @@ class Reason(StrEnum):
     ZONE_FILE_INVALID = "zone_file_invalid"
     POLICY_INVALID = "policy_invalid"
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (a reason code)
+    RECEIPT_UNKNOWN = "receipt_unknown"
+    RECEIPT_NOT_READY = "receipt_not_ready"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IDEMPOTENCY_LIMIT = "idempotency_limit"

@@ -7,6 +7,8 @@ from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKeys, Logs
 from caracal_server.audit.queries import EvidenceReader
+from caracal_server.audit.receipt_api import ReceiptApi
+from caracal_server.audit.receipts import Receipts
 from caracal_server.audit.references import References
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
@@ -30,6 +32,7 @@ class AuditService:
     reader: EvidenceReader
     logs: Logs
     clock: Clock
+    receipts: Receipts
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -60,8 +63,9 @@ class AuditService:
         return LogKeyChange(self.logs, self.sequencer, self.checkpointer, self.clock, files)
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
-        """The read API."""
-        return EvidenceApi(self.reader, self.logs, authenticate).routes()
+        """The read API, and the receipts."""
+        evidence = EvidenceApi(self.reader, self.logs, authenticate)
+        return (*evidence.routes(), *ReceiptApi(self.receipts).routes())
 
 
 def build_audit_service(
@@ -80,4 +84,5 @@ def build_audit_service(
         reader=EvidenceReader(store, checkpointer, logs),
         logs=logs,
         clock=clock,
+        receipts=Receipts(store, references),
     )

@@ -57,6 +57,21 @@ MEANINGS: Meanings = {
         coordinator=_INVALID_REQUEST,
         problem=422,
     ),
+    Reason.RECEIPT_UNKNOWN: Meaning(
+        "there is no such receipt",
+        "fetch it with the whole of what an answer's Caracal-Receipt said, from the same deployment",
+        oauth=Answer(404, "resource_not_found"),
+        coordinator=Answer(404, "resource_not_found"),
+        problem=404,
+    ),
+    Reason.RECEIPT_NOT_READY: Meaning(
+        "the receipt is not ready yet",
+        "repeat the request after Retry-After; if it goes on, look at the readiness of Audit",
+        oauth=_UNAVAILABLE,
+        coordinator=_SERVICE_UNAVAILABLE,
+        problem=503,
+        retry_after=1,
+    ),
     Reason.IDEMPOTENCY_CONFLICT: Meaning(
         "the idempotency key was used with another request",
         "use a new key for a new request",
