@@ -42,11 +42,38 @@ class Verdict(StrEnum):
     NONE = ""
 
 
+class CallError(StrEnum):
+    """Why an admitted call did not end well: who or what ended it. Values are never reused."""
+
+    NOT_SENT = "not_sent"
+    """Nothing left the Gateway: no credential, no permission to reach the host, not a valid request."""
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT_CONNECT = "timeout_connect"
+    TIMEOUT_FIRST_BYTE = "timeout_first_byte"
+    TIMEOUT_IDLE = "timeout_idle"
+    TIMEOUT_TOTAL = "timeout_total"
+    PROTOCOL = "protocol"
+    RESET = "reset"
+    """The upstream closed the connection before its response was whole."""
+    CALLER_GONE = "caller_gone"
+    CALLER_BODY = "caller_body"
+    """The caller's body was too large, too late or malformed."""
+    CUT_BY_REVOCATION = "cut_by_revocation"
+    GIVEN_UP = "given_up"
+    """The Gateway was told to stop while the call was under way."""
+    INTERNAL = "internal"
+    NONE = ""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a zone's evidence, as recorded.
 
     Attributes:
-        at: when it was decided: microseconds since the epoch, UTC.
+        at: when it was decided: microseconds since the epoch, UTC, by the clock of whoever decided.
+        sequenced_at: when it got its place in the log, likewise, by the clock of whoever writes the log;
+            never less than that of the entry before. Set by the sequencer and by nobody else.
         request: id of the HTTP request that caused it.
         scopes: asked for at an exchange, needed at a call; space separated.
         policy: digest of the policy version that was asked; `policies` the ids that decided.
@@ -55,7 +82,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         target: what an administrative act was done to.
         subject_issuer: who vouches for the subject when it is a user.
         detail: a human sentence, without secrets.
+        instance: the `request` of the `service.start` of the process that decided.
+        arguments: hex SHA-256 of a call's query, as it came.
+        approval: id of the approval that the decision rests on.
+        committed: what is committed to instead of written: field to base64url of
+            SHA-256(salt || 0x00 || canonical JSON of the value).
+        digest: hex SHA-256 of what was applied, or at a start of the settings, which hold no secret.
+        code, code_state: at a start, the digest of what is installed, and whether it is as released.
         status, received_bytes, sent_bytes, duration_us: of a call's result.
+        lifecycle, labels, depth: of the session, where policy was asked: `policy/recording.py`.
+        root: name of the application that the delegations began with, where it is another.
+        template: the declared operation that a call is, where it reads differently.
+        asked: the resources that policy was asked about, where `resource` does not name them.
+        undeclared: scopes that the resource did not declare any more; space separated.
+        held: scopes that the delegation or the mandate held, where `scopes` are others.
+        body, answer: hex SHA-256 of the bodies of `sent_bytes` and `received_bytes`, as far as they came.
+        error: what ended a call that did not end well.
     """
 
     format: int
@@ -87,3 +129,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent_bytes: int = 0
     duration_us: int = 0
     expires_at: int = 0
+    lifecycle: str = ""
+    labels: tuple[str, ...] = ()
+    depth: int = 0
+    root: str = ""
+    template: str = ""
+    asked: tuple[str, ...] = ()
+    undeclared: str = ""
+    held: str = ""
+    sequenced_at: int = 0
+    instance: str = ""
+    arguments: str = ""
+    approval: str = ""
+    committed: dict[str, str] = {}
+    code: str = ""
+    code_state: str = ""
+    body: str = ""
+    answer: str = ""
+    error: CallError = CallError.NONE
