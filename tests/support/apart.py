@@ -242,7 +242,7 @@ def service_of(path: str) -> str:
         return "sts"
     if parts[0] == "zones":
         return "coordinator"
-    if parts[:2] == ["v1", "evidence"] or (
+    if parts[:2] in (["v1", "evidence"], ["v1", "receipts"]) or (
         parts[:2] == ["v1", "zones"] and parts[3:4] == ["evidence"]
     ):
         return "audit"
