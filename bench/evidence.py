@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.migrations import migrate
@@ -76,7 +77,9 @@ async def measure(sequencer: Sequencer, writers: int, seconds: float) -> dict[st
 async def run(seconds: float, directory: str) -> list[dict[str, float]]:
     database = await open_database(f"sqlite:///{directory}/bench.db")
     await migrate(database)
-    sequencer = Sequencer(SqlEvidenceStore(database), AuditSettings("bench"), Integrity())
+    sequencer = Sequencer(
+        SqlEvidenceStore(database), AuditSettings("bench"), Integrity(), SystemClock()
+    )
     await sequencer.start()
     try:
         await measure(sequencer, 4, 0.3)

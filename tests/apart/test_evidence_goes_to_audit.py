@@ -7,6 +7,7 @@ import pytest
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.peers.evidence import MAX_WAITING, RemoteEvidence
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs
@@ -42,7 +43,7 @@ class Site:
 @asynccontextmanager
 async def running(caller: Service = Service.GATEWAY):
     store = MemoryEvidenceStore()
-    sequencer = Sequencer(store, AuditSettings("log.example"), Integrity())
+    sequencer = Sequencer(store, AuditSettings("log.example"), Integrity(), SystemClock())
     await sequencer.start()
     logs = StoredLogs(())
     api = AuditPeerApi(sequencer, store, logs)

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.zones import Zone
 from caracal.evidence.tree import TreeState, leaf_hash
+from caracal_server.audit.batches import canonical_entry
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKey, LogKeys, Logs
 from caracal_server.audit.sequencer import Sequencer
@@ -91,7 +93,7 @@ def entry(request: str = "r-1", zone: ZoneId = ZONE, **more: object) -> Entry:
 
 
 async def started(store: EvidenceStore, **more: object) -> Sequencer:
-    sequencer = Sequencer(store, settings(**more), Integrity())
+    sequencer = Sequencer(store, settings(**more), Integrity(), TestClock())
     await sequencer.start([ZONE])
     return sequencer
 
@@ -106,7 +108,15 @@ async def require_whole(store: EvidenceStore, zone_id: ZoneId = ZONE) -> list[En
     assert tree == TreeState(position.size, position.peaks)
     wanted = [(node.level, node.index) for node in nodes]
     assert await store.nodes(zone_id, wanted) == {(n.level, n.index): n.hash for n in nodes}
-    return [msgspec.json.decode(one.data, type=Entry) for one in stored]
+    entries = [msgspec.json.decode(one.data, type=Entry) for one in stored]
+    instants = [one.sequenced_at for one in entries]
+    assert instants == sorted(instants)
+    return [replace(one, sequenced_at=0) for one in entries]
+
+
+def recorded_as(one: Entry, sequenced_at: int) -> bytes:
+    """The leaf hash of an entry that got its place then."""
+    return leaf_hash(canonical_entry(replace(one, sequenced_at=sequenced_at)))
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

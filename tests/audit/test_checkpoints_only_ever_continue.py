@@ -26,7 +26,7 @@ class _Signing:
         self.logs: Logs = logs(**more)
         self.integrity = Integrity()
         self.clock = TestClock()
-        self.sequencer = Sequencer(store, settings(**more), self.integrity)
+        self.sequencer = Sequencer(store, settings(**more), self.integrity, self.clock)
         self.checkpointer = Checkpointer(
             store, self.sequencer, self.logs, self.clock, self.integrity
         )

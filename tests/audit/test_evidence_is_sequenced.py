@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from caracal.authority.events import Entry, Kind, Verdict
@@ -18,10 +19,23 @@ from caracal.evidence.tree import TreeState, leaf_hash
 from caracal_server.audit.batches import Pending, Plan, canonical_entry
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.sequencer import Sequencer
-from tests.audit.logbook import OTHER, ZONE, entry, require_whole, settings, started, until
+from caracal_server.ports.evidence import StoredEntry
+from tests.audit.logbook import (
+    OTHER,
+    ZONE,
+    TestClock,
+    entry,
+    recorded_as,
+    require_whole,
+    settings,
+    started,
+    until,
+)
 from tests.support.evidence_store import Fault, FaultyEvidenceStore, MemoryEvidenceStore
 
 TEXT = st.text(max_size=20)
+LATER = ("session", "subject", "subject_issuer")
+"""Fields that follow the instant of sequencing, and may be missing."""
 
 
 def _node(found, level, index):
@@ -30,26 +44,33 @@ def _node(found, level, index):
 
 @given(
     texts=st.lists(TEXT, min_size=4, max_size=4),
-    many=st.lists(TEXT, max_size=3),
+    many=st.lists(TEXT | st.sampled_from(["session", ',"session":', "zone"]), max_size=3),
+    later=st.fixed_dictionaries({}, optional=dict.fromkeys(LATER, st.sampled_from(["", "x"]))),
+    instant=st.integers(1, 2**53 - 1),
     number=st.integers(0, 2**53 - 1),
     kind=st.sampled_from(Kind),
 )
-def test_an_entry_is_recorded_as_canonical_json(texts, many, number, kind):
+def test_an_entry_is_recorded_as_canonical_json(texts, many, later, instant, number, kind):
     recorded = entry(
         texts[0], detail=texts[1], operation=texts[2], target=texts[3], kind=kind,
-        delegations=tuple(many), at=number, sent_bytes=number,
+        delegations=tuple(many), at=number, sent_bytes=number, **later,
+        committed=dict.fromkeys(many, "x"),
     )  # fmt: skip
     data = canonical_entry(recorded)
     assert data == canonical_json(msgspec.json.decode(data))
     assert msgspec.json.decode(data, type=Entry) == recorded
-    assert Pending(recorded, None).leaf == leaf_hash(data)
+    waiting = Pending(recorded, None)
+    waiting.sequenced(b',"sequenced_at":%d' % instant)
+    assert waiting.data == canonical_json(msgspec.json.decode(waiting.data))
+    assert msgspec.json.decode(waiting.data, type=Entry) == replace(recorded, sequenced_at=instant)
+    assert waiting.leaf == leaf_hash(waiting.data)
 
 
 @given(before=st.integers(0, 70), more=st.integers(1, 40))
 def test_a_batch_grows_the_tree_as_the_tree_itself_would(before, more):
     tree = TreeState().extend([leaf_hash(bytes([n])) for n in range(before)])
     pending = [Pending(entry(f"r-{n}"), None) for n in range(more)]
-    plan = Plan(ZONE, tree, pending)
+    plan = Plan(ZONE, tree, pending, 1)
     after, nodes = tree.grow([waiting.leaf for waiting in pending])
     assert plan.after == after
     assert sorted((n.level, n.index, n.hash) for n in plan.batch.nodes) == sorted(
@@ -81,7 +102,7 @@ async def test_a_thousand_concurrent_appends_each_get_their_own_provable_place()
         tree = sequencer.tree(zone_id)
         assert isinstance(tree, TreeState)
         for receipt, one in mine:
-            assert receipt.leaf_hash == leaf_hash(canonical_entry(one))
+            assert receipt.leaf_hash == recorded_as(one, TestClock().now_us())
             wanted = inclusion_nodes(receipt.index, tree.size)
             found = await store.nodes(zone_id, [(node.level, node.index) for node in wanted])
             proof = prove_inclusion(receipt.index, tree.size, partial(_node, found))
@@ -229,7 +250,7 @@ async def test_a_log_that_another_process_made_longer_is_taken_up_where_it_stand
 async def test_a_log_that_went_back_stops_everything():
     store = FaultyEvidenceStore()
     integrity = Integrity()
-    sequencer = Sequencer(store, settings(), integrity)
+    sequencer = Sequencer(store, settings(), integrity, TestClock())
     await sequencer.start([ZONE])
     await sequencer.append(entry("a"))
     before = store.log(ZONE)
@@ -277,7 +298,7 @@ async def test_a_log_that_contradicts_itself_takes_no_entry(tamper, finding):
     await first.close()
     tamper(store.log(ZONE))
     integrity = Integrity()
-    second = Sequencer(store, settings(), integrity)
+    second = Sequencer(store, settings(), integrity, TestClock())
     await second.start([OTHER, ZONE])
     with pytest.raises(Unavailable):
         await second.append(entry("more"))
@@ -374,7 +395,7 @@ async def test_a_log_found_broken_during_a_commit_refuses_what_waits_behind_it()
             await super().commit(batches)
 
     store, integrity = Gated(), Integrity()
-    sequencer = Sequencer(store, settings(), integrity)
+    sequencer = Sequencer(store, settings(), integrity, TestClock())
     await sequencer.start([ZONE])
     first = asyncio.create_task(sequencer.append(entry("first")))
     await store.entered.wait()
@@ -399,3 +420,55 @@ async def test_results_that_can_not_be_stored_any_more_are_counted_when_the_log_
     with capture_logs() as captured:
         await sequencer.close()
     assert [one["count"] for one in captured if one["event"] == "results_lost"] == [3]
+
+
+async def test_the_second_clock_of_a_log_never_goes_back_whatever_the_machines_does():
+    store, clock = MemoryEvidenceStore(), TestClock()
+    sequencer = Sequencer(store, settings(), Integrity(), clock)
+    await sequencer.start([ZONE])
+    await sequencer.append(entry("r-1"))
+    first = clock.now_us()
+    clock.at -= timedelta(hours=1)
+    await sequencer.append(entry("r-2"))
+    await sequencer.append(entry("other", OTHER))
+    await sequencer.close()
+    again = Sequencer(store, settings(), Integrity(), clock)
+    await again.start([ZONE])
+    await again.append(entry("r-3"))
+    clock.at += timedelta(hours=2)
+    await again.append(entry("r-4"))
+    await again.close()
+    instants = {
+        zone: [
+            msgspec.json.decode(one.data, type=Entry).sequenced_at
+            async for one in store.scan(zone, 0, 9)
+        ]
+        for zone in (ZONE, OTHER)
+    }
+    assert instants == {
+        ZONE: [first, first, first, first + 3_600_000_000],
+        OTHER: [first - 3_600_000_000],
+    }
+
+
+async def test_nobody_but_the_sequencer_says_when_an_entry_got_its_place():
+    store = MemoryEvidenceStore()
+    sequencer = await started(store)
+    receipt = await sequencer.append(entry("r-1", sequenced_at=7))
+    await sequencer.close()
+    assert receipt.leaf_hash == recorded_as(entry("r-1"), TestClock().now_us())
+
+
+async def test_a_log_whose_last_entry_is_none_takes_no_more():
+    store = MemoryEvidenceStore()
+    sequencer = await started(store)
+    await sequencer.append(entry("r-1"))
+    await sequencer.close()
+    log = store.log(ZONE)
+    leaf = leaf_hash(b"{}")
+    log.entries[0] = StoredEntry(0, b"{}", leaf)
+    log.nodes = {(0, 0): leaf}
+    log.position = type(log.position)(1, (leaf,))
+    integrity = Integrity()
+    await Sequencer(store, settings(), integrity, TestClock()).start([ZONE])
+    assert "entry 0 is no entry" in (integrity.check() or "")

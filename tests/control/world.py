@@ -138,7 +138,7 @@ async def opened(folder: Path) -> AsyncIterator[World]:
     await database.transact(metadata.create_all)
     evidence_store = SqlEvidenceStore(database)
     audit = AuditSettings(origin_host="caracal.test")
-    sequencer = Sequencer(evidence_store, audit, Integrity())
+    sequencer = Sequencer(evidence_store, audit, Integrity(), clock)
     zones = SqlZoneStore(database)
     records = await zones.load_all()
     await sequencer.start([SYSTEM_LOG, *(record.id for record in records)])

@@ -25,6 +25,7 @@ from caracal.authority.zones import Application
 from caracal.tokens.keys import KeyId, KeySet, SigningKey
 from caracal.tokens.mandates import mint
 from caracal.tokens.secret import Secret
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.memory.zone_directory import MemoryZones
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.graph import SqlGraphStore
@@ -337,7 +338,9 @@ async def opened(
         file.write_bytes(_empty_database())
     database = SqliteDatabase.open(str(file))
     evidence_store = SqlEvidenceStore(database)
-    sequencer = Sequencer(evidence_store, AuditSettings("caracal.example"), Integrity())
+    sequencer = Sequencer(
+        evidence_store, AuditSettings("caracal.example"), Integrity(), SystemClock()
+    )
     await sequencer.start([ZONE])
     clock, ids, zones, keys = HandClock(), ids or CountingIds(), MemoryZones(), Keys()
     zones.install(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,27 +16,44 @@ Refer = Callable[[ZoneId, int, bytes], str]
 """Makes the reference to an entry from its zone, its index and its leaf hash."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Entry).decode
+
+_AFTER: Final = tuple(
+    (name, f',"{name}":'.encode())
+    for name in sorted(Entry.__struct_fields__)
+    if name > "sequenced_at"
+)
+"""The fields that follow in the canonical form, with what begins them there."""
 
 
 class Pending:
     """An entry that waits; `future` is `None` for a result, whose caller does not.
 
+    `data` lacks the instant of sequencing until `sequenced` has been called, every time it is planned.
     `stored` is set when a commit turns out to have succeeded after all.
     """
 
-    __slots__ = ("data", "entry", "future", "leaf", "stored")
+    __slots__ = ("_bare", "_cut", "data", "entry", "future", "leaf", "stored")
 
     def __init__(self, entry: Entry, future: "asyncio.Future[Receipt] | None") -> None:
+        if entry.sequenced_at:
+            entry = msgspec.structs.replace(entry, sequenced_at=0)
         try:
             data = _encode(entry)
         except UnicodeEncodeError:
             entry = _without_surrogates(entry)
             data = _encode(entry)
         self.entry = entry
-        self.data = data
-        self.leaf = leaf_hash(data)
+        self.data = self._bare = data
+        self._cut = _cut(entry, data)
+        self.leaf = b""
         self.future = future
         self.stored = False
+
+    def sequenced(self, stamp: bytes) -> None:
+        """Put the instant in its place in the canonical form; one pass over the bytes, no new encoding."""
+        self.data = self._bare[: self._cut] + stamp + self._bare[self._cut :]
+        self.leaf = leaf_hash(self.data)
 
 
 class Plan:
@@ -43,7 +61,12 @@ class Plan:
 
     __slots__ = ("after", "batch", "before", "pending")
 
-    def __init__(self, zone_id: ZoneId, before: TreeState, pending: Sequence[Pending]) -> None:
+    def __init__(
+        self, zone_id: ZoneId, before: TreeState, pending: Sequence[Pending], sequenced_at: int
+    ) -> None:
+        stamp = b',"sequenced_at":%d' % sequenced_at
+        for waiting in pending:
+            waiting.sequenced(stamp)
         self.before = before
         self.pending = pending
         self.after, nodes = _grow(before, pending)
@@ -98,6 +121,36 @@ def refuse(pending: Iterable[Pending], fault: Unavailable) -> None:
 def canonical_entry(entry: Entry) -> bytes:
     """Render an entry as RFC 8785 JSON: sorted ASCII keys, no floats, integers below 2**53."""
     return _encode(entry)
+
+
+def sequenced_at(stored: bytes) -> int:
+    """When a stored entry got its place; 0 if it says nothing of that, as in older logs.
+
+    Raises:
+        msgspec.DecodeError: it is no entry.
+    """
+    return _decode(stored).sequenced_at
+
+
+def records(stored: bytes, entry: Entry) -> bool:
+    """Whether a stored entry is this one, whenever it got its place."""
+    try:
+        found = msgspec.structs.replace(_decode(stored), sequenced_at=0)
+    except msgspec.DecodeError:
+        return False
+    return _encode(found) == Pending(entry, None).data
+
+
+def _cut(entry: Entry, data: bytes) -> int:
+    """Where the instant of sequencing belongs: before the first field that follows it and is there.
+
+    From the right: a field that was named likewise inside of another one would stand further left, and
+    a quotation mark inside of a text never stands alone.
+    """
+    for name, begin in _AFTER:
+        if getattr(entry, name):
+            return data.rindex(begin)
+    raise ValueError("an entry without a zone")
 
 
 def _without_surrogates(entry: Entry) -> Entry:

@@ -9,8 +9,7 @@ from caracal.authority.events import Entry, Kind
 from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.zones import Zone
-from caracal.evidence.tree import leaf_hash
-from caracal_server.audit.batches import canonical_entry
+from caracal_server.audit.batches import records
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore, Receipt
 from caracal_server.web.peers.gate import Answer
@@ -120,11 +119,11 @@ class AuditPeerApi:
 
     async def _recorded(self, entry: Entry) -> Receipt | None:
         """Where an entry stands already, if the answer that said so was lost."""
-        zone_id, leaf = ZoneId(entry.zone), leaf_hash(canonical_entry(entry))
+        zone_id = ZoneId(entry.zone)
         query = EvidenceQuery(request=entry.request, kind=entry.kind, limit=SAME_REQUEST)
         for found in await self.store.search(zone_id, query):
-            if found.leaf_hash == leaf:
-                return Receipt(zone_id, found.index, leaf)
+            if records(found.data, entry):
+                return Receipt(zone_id, found.index, found.leaf_hash)
         return None
 
 

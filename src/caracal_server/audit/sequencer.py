@@ -5,8 +5,9 @@ long as it brings in further entries, because a commit costs the same for one en
 result, for which nobody waits, lingers for a moment so that the next decision can take it along.
 
 Commit order, which the fault tests hold:
-1. An entry becomes canonical bytes and a leaf hash when it is appended.
-2. The trees grow in memory, and one transaction stores entries, nodes and positions of all zones.
+1. An entry becomes canonical bytes when it is appended.
+2. It gets its instant of sequencing, never less than the one before, and its leaf hash; the trees grow
+   in memory, and one transaction stores entries, nodes and positions of all zones.
 3. Only when it has been stored do the trees in memory move on and the callers get receipts.
 4. When it has not, or nobody can tell, every caller is refused, and the stored position is read again
    before anything else is written. Results, whose callers are gone, are tried again, unless it turns
@@ -27,7 +28,8 @@ from caracal_server.audit.batches import Pending, Plan, Refer, refuse
 from caracal_server.audit.integrity import Integrity, LogBroken
 from caracal_server.audit.logs import Durable
 from caracal_server.audit.settings import AuditSettings
-from caracal_server.audit.tail import load_tree, require_beginning
+from caracal_server.audit.tail import last_sequenced, load_tree, require_beginning
+from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceStore, Receipt
 
 _STOPPED: Final = "stopped, because a log is broken"
@@ -52,9 +54,11 @@ class Sequencer:
         store: EvidenceStore,
         settings: AuditSettings,
         integrity: Integrity,
+        clock: Clock,
         refer: Refer | None = None,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._integrity = integrity
         self._refer = refer or _unreferenced
         self._max_waiting = settings.max_waiting
@@ -62,6 +66,7 @@ class Sequencer:
         self._commit_timeout_s = settings.commit_timeout.total_seconds()
         self._retry_s = settings.retry_interval.total_seconds()
         self._trees: dict[ZoneId, TreeState] = {}
+        self._sequenced: dict[ZoneId, int] = {}
         self._doubtful: dict[ZoneId, Plan] = {}
         self._waiting: list[Pending] = []
         self._unsaved: list[Pending] = []
@@ -274,7 +279,10 @@ class Sequencer:
             tree = self._trees.get(zone_id) or await self._take_up(zone_id)
             new = [pending for pending in waiting if not pending.stored]
             if new:
-                plans.append(Plan(zone_id, tree, new))
+                # A clock that was set back stands still in the log until it has caught up.
+                instant = max(self._clock.now_us(), self._sequenced[zone_id])
+                self._sequenced[zone_id] = instant
+                plans.append(Plan(zone_id, tree, new, instant))
         return tuple(plans)
 
     async def _take_up(self, zone_id: ZoneId) -> TreeState:
@@ -284,11 +292,13 @@ class Sequencer:
             doubtful = self._doubtful.get(zone_id)
             if doubtful is not None:
                 await self._reconcile(zone_id, tree, doubtful)
+            latest = await last_sequenced(self._store, zone_id, tree)
         except LogBroken as fault:
             self._integrity.halt(zone_id, str(fault))
             raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, str(fault)) from fault
         self._doubtful.pop(zone_id, None)
         self._trees[zone_id] = tree
+        self._sequenced[zone_id] = latest
         return tree
 
     async def _reconcile(self, zone_id: ZoneId, stored: TreeState, doubtful: Plan) -> None:

@@ -75,7 +75,7 @@ def build_audit_service(
     integrity = Integrity()
     logs = Logs(zones, keys, settings)
     references = References(keys)
-    sequencer = Sequencer(store, settings, integrity, references)
+    sequencer = Sequencer(store, settings, integrity, clock, references)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
     return AuditService(
         sequencer=sequencer,

@@ -1,8 +1,11 @@
 """Taking up a stored log: what its position says is held to its nodes and its last entry."""
 
+import msgspec
+
 from caracal.authority.identifiers import ZoneId
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.tree import TreeState, leaf_hash, peak_nodes
+from caracal_server.audit.batches import sequenced_at
 from caracal_server.audit.integrity import LogBroken
 from caracal_server.ports.evidence import EvidenceStore
 
@@ -25,6 +28,22 @@ async def load_tree(store: EvidenceStore, zone_id: ZoneId) -> TreeState:
     if tree.size:
         await _require_last_entry(store, zone_id, tree.size - 1)
     return tree
+
+
+async def last_sequenced(store: EvidenceStore, zone_id: ZoneId, tree: TreeState) -> int:
+    """When the last entry of a log got its place, in microseconds; 0 of an empty log.
+
+    Raises:
+        LogBroken: it is none of ours.
+        Unavailable: the store can not be reached.
+    """
+    last = await store.entry(zone_id, tree.size - 1) if tree.size else None
+    if last is None:
+        return 0
+    try:
+        return sequenced_at(last.data)
+    except msgspec.DecodeError as fault:
+        raise LogBroken(f"entry {last.index} is no entry: {fault}") from fault
 
 
 async def require_beginning(store: EvidenceStore, zone_id: ZoneId, tree: TreeState) -> None:
