@@ -31,10 +31,10 @@ class _Running(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An address without a final slash, and the token to show there."""
+    """An address without a final slash, and the token to show there, if any."""
 
     server: str
-    token: Secret = field(repr=False)
+    token: Secret | None = field(repr=False)
 
 
 def data_directory(given: Path | None) -> Path:
@@ -68,6 +68,18 @@ def find_connection(
     return Connection(address, _read_token(token_file or Path(running.operator_token_file)))
 
 
+def find_address(server: str | None, data: Path | None = None) -> Connection:
+    """Find the server for what needs no token: as given, by the environment, or as written down.
+
+    Raises:
+        CommandFailed: it is not known, or can not be used.
+    """
+    server = server or environment().get("CARACAL_SERVER") or None
+    if server is None:
+        server = _read_running(data_directory(data) / SERVER_FILE).control
+    return Connection(_checked(server, "what this command asks for"), None)
+
+
 def _path(variable: str) -> Path | None:
     text = environment().get(variable)
     return Path(text) if text else None
@@ -85,7 +97,7 @@ def _read_running(written: Path) -> _Running:
         raise CommandFailed(ExitCode.USAGE, f"can not read {written}: {why}", _TO_START) from None
 
 
-def _checked(server: str) -> str:
+def _checked(server: str, what: str = "the operator token") -> str:
     parts = _split(server)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise CommandFailed(
@@ -98,7 +110,7 @@ def _checked(server: str) -> str:
     if parts.scheme == "http" and not _is_loopback(parts.hostname) and not _clear_allowed():
         raise CommandFailed(
             ExitCode.USAGE,
-            f"the operator token is not sent in clear to {parts.hostname}",
+            f"{what} is not sent in clear to {parts.hostname}",
             f"use https, or set {ALLOW_CLEAR}=1 where the network itself is trusted",
         )
     return server.rstrip("/")

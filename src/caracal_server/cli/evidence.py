@@ -4,12 +4,16 @@ import typer
 
 from caracal_server.cli import evidence_pack
 from caracal_server.cli.evidence_export import export, proof
+from caracal_server.cli.evidence_receipt import receipt
 from caracal_server.cli.evidence_tail import tail
 from caracal_server.cli.evidence_verify import verify
+from caracal_server.cli.evidence_verify_receipt import verify_receipt_file
 
 app = typer.Typer(help="The tamper-evident log of every decision, effect and act.")
 app.command("tail")(tail)
 app.command("export")(export)
 app.command("verify")(verify)
 app.command("proof")(proof)
+app.command("receipt")(receipt)
+app.command("verify-receipt")(verify_receipt_file)
 app.add_typer(evidence_pack.app, name="pack")

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from caracal.authority.outcomes import Reason
-from caracal_server.cli.connection import Connection, find_connection
+from caracal_server.cli.connection import Connection, find_address, find_connection
 from caracal_server.cli.failures import CommandFailed, ExitCode
 
 CONNECT_SECONDS: Final = 5.0
@@ -64,7 +64,7 @@ class Server:
         self._doing = doing
         self._client = httpx.Client(
             base_url=connection.server,
-            headers={"authorization": f"Bearer {connection.token.reveal()}"},
+            headers=_authorization(connection),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             follow_redirects=False,
             trust_env=False,
@@ -80,6 +80,15 @@ class Server:
             CommandFailed: neither is known.
         """
         return cls(find_connection(server, token_file, data), doing)
+
+    @classmethod
+    def connect_without_token(cls, server: str | None, data: Path | None, doing: str) -> Self:
+        """Find out which server is meant, for what needs no token; nothing is sent yet.
+
+        Raises:
+            CommandFailed: it is not known.
+        """
+        return cls(find_address(server, data), doing)
 
     def __enter__(self) -> Self:
         return self
@@ -100,9 +109,9 @@ class Server:
         """
         return self._decoded(self._asked("GET", path, query), shape)
 
-    def text(self, path: str) -> str:
+    def text(self, path: str, **query: str | int | None) -> str:
         """Read a text."""
-        return self._asked("GET", path, {}).decode(errors="replace")
+        return self._asked("GET", path, query).decode(errors="replace")
 
     def send(
         self,
@@ -205,6 +214,11 @@ class Server:
         self, code: ExitCode, why: str, advice: str = "", places: tuple[str, ...] = ()
     ) -> CommandFailed:
         return CommandFailed(code, f"could not {self._doing}: {why}", advice, places)
+
+
+def _authorization(connection: Connection) -> dict[str, str]:
+    token = connection.token
+    return {} if token is None else {"authorization": f"Bearer {token.reveal()}"}
 
 
 def _code_of(status: int, reason: str) -> ExitCode:
