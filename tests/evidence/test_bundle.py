@@ -355,3 +355,29 @@ def test_what_is_not_a_hash_is_not_exported():
 def test_lines_put_together_at_random_are_refused_and_never_crash(lines):
     if lines not in (WHOLE, SELECTION):
         refusal(lines, None)
+
+
+@given(st.integers(1, 7), st.integers(0, 6))
+def test_a_whole_log_is_held_to_every_checkpoint_that_was_kept(size, altered):
+    entries = [b'{"number":%d}' % number for number in range(7)]
+    note, key = signed_log(entries[:size])
+    kept = verify_checkpoint(note, key)
+    verify_bundle(whole(entries), key, [kept])
+    rewritten = [*entries]
+    rewritten[altered] = b'{"number":"other"}'
+    verify_bundle(whole(rewritten), key)
+    if altered < size:
+        with pytest.raises(BundleError, match="it was rewritten"):
+            verify_bundle(whole(rewritten), key, [kept])
+
+
+def test_what_was_kept_is_of_this_log_and_of_a_whole_one():
+    entries = [b'{"number":%d}' % number for number in range(3)]
+    note, key = signed_log(entries)
+    with pytest.raises(BundleError, match="had 3 entries once, and now 2"):
+        verify_bundle(whole(entries[:2]), key, [verify_checkpoint(note, key)])
+    other_note, other_key = signed_log(entries, "caracal.example/other")
+    with pytest.raises(BundleError, match="of another log"):
+        verify_bundle(whole(entries), key, [verify_checkpoint(other_note, other_key)])
+    with pytest.raises(BundleError, match="selection can not be held"):
+        verify_bundle(selection(entries, [1]), key, [verify_checkpoint(note, key)])

@@ -109,13 +109,19 @@ class BundleWriter:
         return line
 
 
-def verify_bundle(lines: Iterable[bytes], trusted_key: VerifierKey | None) -> BundleReport:
+def verify_bundle(
+    lines: Iterable[bytes],
+    trusted_key: VerifierKey | None,
+    kept: Sequence[Checkpoint] = (),
+) -> BundleReport:
     """Verify a bundle in one pass and constant memory.
 
     Args:
         lines: each with its line feed, as a file opened in binary yields them.
         trusted_key: the log's key, known from elsewhere; None to make do with the one
             the bundle brings along, which the report then says.
+        kept: checkpoints of this log that somebody verified and kept, such as those of receipts. A
+            whole log must have begun as each of them says; a selection can not be held to any.
 
     Raises:
         BundleError: it does not verify. Nothing in it may then be believed.
@@ -127,7 +133,9 @@ def verify_bundle(lines: Iterable[bytes], trusted_key: VerifierKey | None) -> Bu
     except EvidenceError as fault:
         raise BundleError(str(fault), line=number) from fault
     whole = header.contents is Contents.WHOLE
-    body = _WholeLog(checkpoint) if whole else _Selection(checkpoint)
+    if kept and not whole:
+        raise BundleError("a selection can not be held to what was kept: take the whole log")
+    body = _WholeLog(checkpoint, kept) if whole else _Selection(checkpoint)
     digest = sha256(line)
     for number, line in numbered:
         if is_closing(line):
@@ -148,8 +156,12 @@ def verify_bundle(lines: Iterable[bytes], trusted_key: VerifierKey | None) -> Bu
 class _WholeLog:
     """Takes every entry in turn and rebuilds the tree."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, kept: Sequence[Checkpoint]) -> None:
         self._checkpoint = checkpoint
+        self._kept: dict[int, list[Checkpoint]] = {}
+        for one in kept:
+            self._require_of_this_log(one)
+            self._kept.setdefault(one.size, []).append(one)
         self._tree = TreeState()
         self._leaves: list[bytes] = []
         self.count = 0
@@ -164,6 +176,8 @@ class _WholeLog:
         self.count += 1
         if len(self._leaves) == _BATCH:
             self._plant()
+        if self.count in self._kept:
+            self._hold_to(self._kept[self.count])
 
     def finish(self) -> None:
         if self.count != self._checkpoint.size:
@@ -171,6 +185,22 @@ class _WholeLog:
         self._plant()
         if self._tree.root() != self._checkpoint.root:
             raise BundleError("the entries do not have the root that was signed")
+
+    def _require_of_this_log(self, kept: Checkpoint) -> None:
+        if kept.origin != self._checkpoint.origin:
+            raise BundleError(f"what was kept is of another log, {kept.origin}")
+        if kept.size > self._checkpoint.size:
+            raise BundleError(
+                f"the log had {kept.size} entries once, and now {self._checkpoint.size}"
+            )
+
+    def _hold_to(self, kept: Sequence[Checkpoint]) -> None:
+        self._plant()
+        if any(self._tree.root() != one.root for one in kept):
+            raise BundleError(
+                f"the first {self.count} entries are not those that the log signed for before: "
+                "it was rewritten"
+            )
 
     def _verified_leaf(self, found: EntryLine) -> bytes:
         if found.index != self.count:

@@ -10,12 +10,14 @@ import typer
 
 from caracal.evidence.bundle import BundleReport, verify_bundle
 from caracal.evidence.bundle_lines import Contents
-from caracal.evidence.errors import BundleError, EvidenceError
-from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal.evidence.checkpoints import Checkpoint
+from caracal.evidence.errors import BundleError
+from caracal.evidence.notes import VerifierKey
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import Steps, print_fields, print_json, progress, say
+from caracal_server.cli.receipt_file import parse_log_key, verified_receipt
 
 EMBEDDED: Final = (
     "The key came with the file: this proves that nothing in the file changed since someone signed it,",
@@ -53,12 +55,23 @@ def verify(
         str | None,
         typer.Option("--log-key", metavar="KEY", help="The log's key, known from elsewhere."),
     ] = None,
+    receipts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--receipt", metavar="RECEIPT", help="A receipt that was kept, to hold the log to."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a bundle offline; end with 1 and name the entry when it does not verify."""
-    key = None if log_key is None else _parse_key(log_key)
+    key = None if log_key is None else parse_log_key(log_key)
+    if receipts and key is None:
+        raise CommandFailed(
+            ExitCode.USAGE, "a log is held to receipts by its key", "pass it with --log-key"
+        )
     try:
-        report = _verify_file(file, key, quiet=json)
+        kept = [verified_receipt(one, key).checkpoint for one in receipts or () if key is not None]
+        report = _verify_file(file, key, kept, quiet=json)
     except BundleError as fault:
         if json:
             print_json(NotVerified(False, str(file), fault.reason, fault.index, fault.line))
@@ -73,19 +86,14 @@ def verify(
         _show(file, report)
 
 
-def _parse_key(text: str) -> VerifierKey:
-    try:
-        return parse_verifier_key(text.strip())
-    except EvidenceError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
-
-
-def _verify_file(file: Path, key: VerifierKey | None, *, quiet: bool) -> BundleReport:
+def _verify_file(
+    file: Path, key: VerifierKey | None, kept: list[Checkpoint], *, quiet: bool
+) -> BundleReport:
     try:
         with file.open("rb") as stream:
             total = file.stat().st_size
             with progress("verifying", total=total, quiet=quiet) as steps:
-                return verify_bundle(_counted(stream, steps), key)
+                return verify_bundle(_counted(stream, steps), key, kept)
     except OSError as fault:
         raise CommandFailed(ExitCode.USAGE, f"can not read {file}: {fault.strerror}") from None
 

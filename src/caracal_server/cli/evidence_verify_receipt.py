@@ -1,26 +1,18 @@
 """`caracal evidence verify-receipt`: hold one receipt to keys known from elsewhere, with no server."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
 
 from caracal.authority.events import Entry
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import VerifierKey, parse_verifier_key
-from caracal.evidence.receipts import (
-    MAX_RECEIPT_CHARACTERS,
-    ReceiptReport,
-    parse_receipt,
-    verify_receipt,
-)
+from caracal.evidence.receipts import ReceiptReport, verify_receipt
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import instant, print_fields, print_json, say, visible
-
-_MAX_KEY_BYTES: Final = 4096
-_ADVICE: Final = "do not rely on it; fetch it anew, and ask whoever runs the log if that fails, too"
+from caracal_server.cli.receipt_file import ADVICE, parse_log_key, read_receipt
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -63,53 +55,17 @@ def verify_receipt_file(
             "a receipt proves nothing without the log's key, known from elsewhere",
             "pass it with --log-key",
         )
-    key = _log_key(log_key)
+    key = parse_log_key(log_key)
     try:
-        report = verify_receipt(parse_receipt(_read(file)), key)
+        report = verify_receipt(read_receipt(file), key)
     except EvidenceError as fault:
         if json:
             print_json(NotVerified(False, str(file), str(fault)))
-        raise CommandFailed(ExitCode.REFUSED, f"{file} does not verify: {fault}", _ADVICE) from None
+        raise CommandFailed(ExitCode.REFUSED, f"{file} does not verify: {fault}", ADVICE) from None
     if json:
         print_json(_rendered(file, report))
     else:
         _show(file, report)
-
-
-def _log_key(given: str) -> VerifierKey:
-    text = _key_text(given)
-    try:
-        return parse_verifier_key(text)
-    except EvidenceError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
-
-
-def _key_text(given: str) -> str:
-    """The key itself: as it was given, or as the file that was named holds it."""
-    if not Path(given).is_file():
-        return given.strip()
-    try:
-        with Path(given).open("rb") as stream:
-            return stream.read(_MAX_KEY_BYTES).decode(errors="replace").strip()
-    except OSError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"can not read {given}: {fault.strerror}") from None
-
-
-def _read(file: Path) -> str:
-    """Read a receipt.
-
-    Raises:
-        EvidenceError: it is not text.
-    """
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(4 * MAX_RECEIPT_CHARACTERS)
-    except OSError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"can not read {file}: {fault.strerror}") from None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise EvidenceError("a receipt is text in UTF-8") from None
 
 
 def _rendered(file: Path, report: ReceiptReport) -> Verified:
