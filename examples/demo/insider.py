@@ -1,0 +1,67 @@
+"""What an insider with the database and the log's key can do: rewrite a log, and sign for it anew.
+
+Only for the demo and for tests, on a copy of a data directory whose server is stopped or elsewhere.
+"""
+
+import contextlib
+import sqlite3
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from caracal.evidence.checkpoints import Checkpoint, sign_checkpoint
+from caracal.evidence.notes import VerifierKey
+from caracal.evidence.tree import TreeState
+from caracal_server.adapters.sealing.key_files import load_key
+from caracal_server.adapters.sealing.key_ring import EVIDENCE, EVIDENCE_KIND
+
+INDEX_BITS = 40
+
+
+def rewrite(data: Path, origin: str, zone: str, old: bytes, new: bytes) -> int:
+    """Replace `old` in the first entry that holds it, and everything that follows from it.
+
+    Leaves, nodes and the newest checkpoint are made anew, so that the log is in order by itself.
+
+    Returns:
+        The index of the entry.
+    """
+    private = Ed25519PrivateKey.from_private_bytes(
+        load_key(data / "keys" / EVIDENCE, EVIDENCE_KIND)
+    )
+    key = VerifierKey(origin, private.public_key().public_bytes_raw())
+    with contextlib.closing(sqlite3.connect(data / "caracal.db")) as store, store:
+        [log] = store.execute("SELECT id FROM evidence_log WHERE zone_id = ?", (zone,)).fetchone()
+        first, end = log << INDEX_BITS, (log + 1) << INDEX_BITS
+        entries = [
+            data
+            for (data,) in store.execute(
+                "SELECT data FROM evidence_entry WHERE place >= ? AND place < ? ORDER BY place",
+                (first, end),
+            )
+        ]
+        victim = next(at for at, entry in enumerate(entries) if old in entry)
+        entries[victim] = entries[victim].replace(old, new, 1)
+        root = _replant(store, first, entries)
+        note = sign_checkpoint(Checkpoint(origin, len(entries), root), private.sign, key)
+        store.execute("DELETE FROM evidence_checkpoint WHERE log_id = ?", (log,))
+        store.execute(
+            "INSERT INTO evidence_checkpoint (log_id, size, note, at) VALUES (?, ?, ?, 0)",
+            (log, len(entries), note),
+        )
+    return victim
+
+
+def _replant(store: sqlite3.Connection, first: int, entries: list[bytes]) -> bytes:
+    """Write every row's data and hashes anew; return the root."""
+    tree = TreeState()
+    for at, entry in enumerate(entries):
+        leaf = sha256(b"\0" + entry).digest()
+        tree, nodes = tree.grow([leaf])
+        hashes = b"".join(node.hash for node in sorted(nodes, key=lambda node: node.level))
+        store.execute(
+            "UPDATE evidence_entry SET data = ?, hashes = ? WHERE place = ?",
+            (entry, hashes, first + at),
+        )
+    return tree.root()
