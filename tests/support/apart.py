@@ -242,8 +242,10 @@ def service_of(path: str) -> str:
         return "sts"
     if parts[0] == "zones":
         return "coordinator"
-    if parts[:2] in (["v1", "evidence"], ["v1", "receipts"]) or (
-        parts[:2] == ["v1", "zones"] and parts[3:4] == ["evidence"]
+    if (
+        parts[0] == "evidence"
+        or parts[:2] in (["v1", "evidence"], ["v1", "receipts"])
+        or (parts[:2] == ["v1", "zones"] and parts[3:4] == ["evidence"])
     ):
         return "audit"
     return "control"

@@ -9,6 +9,7 @@ import msgspec
 from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal.evidence.tiles import Tile
 from caracal_server.ports.evidence import (
     EvidenceQuery,
     LogBatch,
@@ -71,6 +72,12 @@ class MemoryEvidenceStore:
     ) -> dict[tuple[int, int], bytes]:
         nodes = self.log(zone_id).nodes
         return {place: nodes[place] for place in wanted if place in nodes}
+
+    async def tile(self, zone_id: ZoneId, tile: Tile) -> bytes | None:
+        first = tile.start >> 8 * tile.level
+        wanted = [(8 * tile.level, first + at) for at in range(tile.width)]
+        found = await self.nodes(zone_id, wanted)
+        return b"".join(found.values()) if len(found) == tile.width else None
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
         found = [entry for entry in self.log(zone_id).entries if _matches(entry, query)]

@@ -152,7 +152,8 @@ def parse_bundle(data: bytes, width: int) -> tuple[bytes, ...]:
     Raises:
         EvidenceError: it is cut off, or holds another number of entries.
     """
-    entries, at = [], 0
+    entries: list[bytes] = []
+    at = 0
     while at < len(data) and len(entries) < width:
         length = int.from_bytes(data[at : at + _LENGTH_BYTES], "big")
         at += _LENGTH_BYTES + length

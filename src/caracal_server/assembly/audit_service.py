@@ -2,17 +2,16 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import timedelta
 
 from caracal_server.adapters.peers.questions import RemoteOperators
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
+from caracal_server.assembly.audit_settings import audit_settings
 from caracal_server.assembly.log_keys import log_key_routes, log_keys
 from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
-from caracal_server.audit.settings import AuditSettings
 from caracal_server.web.peers.services import Service
 from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge
@@ -30,14 +29,13 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     database = await owned_database(ground, stack)
     store = SqlEvidenceStore(database)
     logs = StoredLogs(await store.logs())
-    minutes = ground.settings["SWEEP_MINUTES"]
     origin = ground.settings["LOG_ORIGIN"] or ground.directory.log_origin(ground.entropy)
     audit = build_audit_service(
         store,
         logs,
         keys,
         ground.clock,
-        AuditSettings(origin, sweep_interval=timedelta(minutes=minutes)),
+        audit_settings(origin, ground.settings),
     )
     await audit.start()
     stack.push_async_callback(audit.close)

@@ -1,7 +1,6 @@
 """What a deployment is made of, built from its store, its keys and its settings. Nothing runs yet."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from caracal.tokens.secret import Secret
@@ -22,11 +21,11 @@ from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.zones import SqlZoneStore
+from caracal_server.assembly.audit_settings import audit_settings
 from caracal_server.assembly.derived_keys import FINGERPRINTS, RECEIPTS, derived_key
 from caracal_server.assembly.graph_limits import graph_limits
 from caracal_server.assembly.log_keys import log_keys
 from caracal_server.audit.service import AuditService, build_audit_service
-from caracal_server.audit.settings import AuditSettings
 from caracal_server.control.acts import ActLog
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
@@ -116,7 +115,7 @@ class Foundations:
             await load_graph(graphs, stores.graph, record.id, now=clock.now())
             zones.install(record)
         keys = log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
-        audited = AuditSettings(log_origin, sweep_interval=_sweep_interval(settings))
+        audited = audit_settings(log_origin, settings)
         audit = build_audit_service(stores.evidence, zones, keys, clock, audited)
         return cls(
             clock=clock,
@@ -239,10 +238,6 @@ class _NewGraphs:
 def _opener(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> HpkeOpener:
     sealed = any(record.sealed_credentials for record in records)
     return ring.credential_opener(needed_by=_if(sealed, "upstream credentials"))
-
-
-def _sweep_interval(settings: dict[str, Any]) -> timedelta:
-    return timedelta(minutes=settings["SWEEP_MINUTES"])
 
 
 async def _seal(stores: Stores, ring: KeyRing) -> PrivateKeySeal:

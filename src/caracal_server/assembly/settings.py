@@ -131,6 +131,8 @@ SETTINGS: Final = (
     Setting("CHILDREN_PER_SESSION", "100", "live children of one session", _whole(1, 100_000)),
     Setting("SWEEP_MINUTES", "15", "from the end of one verification of the whole evidence log to the "
             "start of the next", _whole(1, 10_080)),
+    Setting("PUBLIC_LOG", "false", "whether anybody may read the checkpoints and hash tiles of the "
+            "evidence logs; entries never", _flag),
     Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
             _whole(1, 600)),
     Setting("STRICT_INSTALLATION", "false", "whether a process ends instead of starting when an installed "

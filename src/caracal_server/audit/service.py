@@ -14,6 +14,8 @@ from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
 from caracal_server.audit.sweep import Sweep
+from caracal_server.audit.tile_http import TileApi
+from caracal_server.audit.tiles import TileView
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceStore
 from caracal_server.ports.zones import ZoneDirectory
@@ -33,6 +35,7 @@ class AuditService:
     logs: Logs
     clock: Clock
     receipts: Receipts
+    tiles: TileView
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -63,9 +66,10 @@ class AuditService:
         return LogKeyChange(self.logs, self.sequencer, self.checkpointer, self.clock, files)
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
-        """The read API, and the receipts."""
+        """The read API, the receipts, and the logs as tiles."""
         evidence = EvidenceApi(self.reader, self.logs, authenticate)
-        return (*evidence.routes(), *ReceiptApi(self.receipts).routes())
+        tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
+        return (*evidence.routes(), *ReceiptApi(self.receipts).routes(), *tiles.routes())
 
 
 def build_audit_service(
@@ -85,4 +89,5 @@ def build_audit_service(
         logs=logs,
         clock=clock,
         receipts=Receipts(store, references),
+        tiles=TileView(store),
     )

@@ -27,6 +27,7 @@ class AuditSettings:
         sweep_batch: entries read at a time by a sweep.
         sweep_rate: entries per second that a sweep reads at most.
         page_limit: entries on one page of a search.
+        public_log: whether anybody may read checkpoints and hash tiles; entries never.
     """
 
     origin_host: str
@@ -40,6 +41,7 @@ class AuditSettings:
     sweep_batch: int = 500
     sweep_rate: int = 20_000
     page_limit: int = 500
+    public_log: bool = False
 
     def __post_init__(self) -> None:
         if not self.origin_host or any(c.isspace() or c in "+/" for c in self.origin_host):

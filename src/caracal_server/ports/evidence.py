@@ -9,6 +9,7 @@ import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
+from caracal.evidence.tiles import Tile
 
 SYSTEM_LOG: Final = ZoneId("system")
 """The log of what belongs to no zone."""
@@ -127,6 +128,10 @@ class EvidenceStore(Protocol):
     async def nodes(
         self, zone_id: ZoneId, wanted: Sequence[tuple[int, int]]
     ) -> dict[tuple[int, int], bytes]: ...
+
+    async def tile(self, zone_id: ZoneId, tile: Tile) -> bytes | None:
+        """The hashes of a tile, one after the other; `None` where the log is too short for it."""
+        ...
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]: ...
 

@@ -6,19 +6,19 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, li
 
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal.evidence.tiles import Tile
 from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.evidence_layout import (
     LOG_PLACES,
     SPAN,
     completed_spans,
-    hash_at,
     index_of,
-    last_entry_under,
     peaks_of,
     place_of,
     row_hashes,
     span_of,
 )
+from caracal_server.adapters.sql.evidence_nodes import PAGE, read_nodes, read_tile
 from caracal_server.adapters.sql.evidence_search import fetch_entries, search, select_entries
 from caracal_server.adapters.sql.instants import from_us, to_us
 from caracal_server.adapters.sql.statements import (
@@ -43,9 +43,6 @@ from caracal_server.ports.evidence import (
     StoredCheckpoint,
     StoredEntry,
 )
-
-PAGE = 512
-"""Entries that a scan reads at once."""
 
 _first_place = cast(evidence_log.c.id, BigInteger) * LOG_PLACES
 _last_place = (
@@ -87,7 +84,7 @@ class SqlEvidenceStore:
         def work(connection: Connection) -> LogPosition:
             log, size = _log(connection, zone_id)
             wanted = peaks_of(size)
-            found = {} if log is None else _nodes(connection, log, size, wanted)
+            found = {} if log is None else read_nodes(connection, log, size, wanted)
             if len(found) != len(wanted):
                 raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "entries are missing from the log")
             return LogPosition(size, tuple(found[peak] for peak in wanted))
@@ -142,7 +139,14 @@ class SqlEvidenceStore:
     ) -> dict[tuple[int, int], bytes]:
         def work(connection: Connection) -> dict[tuple[int, int], bytes]:
             log, size = _log(connection, zone_id)
-            return {} if log is None else _nodes(connection, log, size, wanted)
+            return {} if log is None else read_nodes(connection, log, size, wanted)
+
+        return await self._database.read(work)
+
+    async def tile(self, zone_id: ZoneId, tile: Tile) -> bytes | None:
+        def work(connection: Connection) -> bytes | None:
+            log, size = _log(connection, zone_id)
+            return None if log is None or tile.end > size else read_tile(connection, log, tile)
 
         return await self._database.read(work)
 
@@ -158,7 +162,8 @@ class SqlEvidenceStore:
         while page:
             for entry in page:
                 yield entry
-            page = await self._entries(zone_id, page[-1].index + 1, stop)
+            following = page[-1].index + 1
+            page = await self._entries(zone_id, following, stop) if following < stop else ()
 
     async def _entries(self, zone_id: ZoneId, start: int, stop: int) -> tuple[StoredEntry, ...]:
         def work(connection: Connection) -> tuple[StoredEntry, ...]:
@@ -239,20 +244,3 @@ def _sum_up(connection: Connection, log: int, span: int) -> None:
         )
     )
     connection.execute(insert(evidence_mention).from_select(["span", "value"], mentioned))
-
-
-def _nodes(
-    connection: Connection, log: int, size: int, wanted: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], bytes]:
-    found: dict[tuple[int, int], bytes] = {}
-    table = evidence_entry
-    for at in range(0, len(wanted), PAGE):
-        rows: dict[int, list[tuple[int, int]]] = {}
-        for level, index in wanted[at : at + PAGE]:
-            last = last_entry_under(level, index)
-            if 0 <= last < size:
-                rows.setdefault(place_of(log, last), []).append((level, index))
-        statement = select(table.c.place, table.c.hashes).where(table.c.place.in_(list(rows)))
-        for place, hashes in connection.execute(statement):
-            found |= {node: hash_at(hashes, node[0]) for node in rows[place]}
-    return found
