@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import parse_verifier_key
+from caracal.evidence.notes import NoteSignature, SignedNote, parse_verifier_key
 from caracal.evidence.receipts import (
     MAX_ENTRY_BYTES,
     MAX_PATH,
@@ -18,6 +18,7 @@ from caracal.evidence.receipts import (
     parse_receipt,
     verify_receipt,
 )
+from caracal.evidence.witness_keys import WitnessKey, parse_witness_key, require_cosigned
 from tests.evidence.naive_tree import naive_path
 from tests.evidence.signing import key_pair, signed_log
 
@@ -38,8 +39,10 @@ HEAD, _, AFTER = TEXT.partition("\n\n")
 def test_receipts_made_by_another_implementation_verify(case):
     receipt = parse_receipt(case["receipt"])
     assert receipt.render() == case["receipt"]
-    report = verify_receipt(receipt, parse_verifier_key(case["log_key"]))
+    witnesses = [parse_witness_key(key) for key in case["witness_keys"]]
+    report = verify_receipt(receipt, parse_verifier_key(case["log_key"]), witnesses)
     assert (report.entry.decode(), report.index) == (case["entry"], case["index"])
+    assert [one.at for one in report.cosigned] == case["cosigned"]
     assert report.checkpoint.size == case["size"]
 
 
@@ -126,6 +129,67 @@ def test_whatever_is_offered_parses_or_is_refused(text):
     except EvidenceError:
         return
     assert receipt.render() == text
+
+
+COSIGNED = VECTORS[1]["receipt"]
+LOG = parse_verifier_key(VECTORS[1]["log_key"])
+WITNESSES = [parse_witness_key(key) for key in VECTORS[1]["witness_keys"]]
+STRANGER = WitnessKey("witness.example/c", key_pair("c", 9)[0].public_key)
+
+
+@given(st.integers(0, len(COSIGNED.encode()) - 1), st.integers(0, 7))
+def test_one_flipped_bit_fails_a_receipt_that_all_witnesses_must_have_cosigned(place, bit):
+    raw = bytearray(COSIGNED.encode())
+    raw[place] ^= 1 << bit
+    with pytest.raises((EvidenceError, UnicodeDecodeError)):
+        verify_receipt(parse_receipt(raw.decode()), LOG, WITNESSES)
+
+
+def test_so_many_witnesses_must_have_cosigned():
+    receipt = parse_receipt(COSIGNED)
+    for quorum, witnesses in ((2, [*WITNESSES, STRANGER]), (1, WITNESSES[:1]), (0, [STRANGER])):
+        report = verify_receipt(receipt, LOG, witnesses, quorum)
+        known = {key.name for key in witnesses} & {key.name for key in WITNESSES}
+        assert {one.witness for one in report.cosigned} == known
+    with pytest.raises(EvidenceError, match="2 of 3 witnesses cosigned, not 3"):
+        verify_receipt(receipt, LOG, [*WITNESSES, STRANGER])
+    with pytest.raises(EvidenceError, match="can not be"):
+        verify_receipt(receipt, LOG, WITNESSES, 3)
+
+
+def test_one_key_under_two_names_counts_once():
+    again = WitnessKey("witness.example/z", WITNESSES[0].public_key)
+    with pytest.raises(EvidenceError, match="the same key"):
+        verify_receipt(parse_receipt(COSIGNED), LOG, [WITNESSES[0], again], 1)
+
+
+@pytest.mark.parametrize(
+    ("cosignature", "why"),
+    [
+        (bytes(71), "has not 72 bytes"),
+        (b"\xff" * 72, "beyond time"),
+        (bytes(72), "does not verify"),
+    ],
+)
+def test_a_cosignature_that_names_a_witness_must_be_its_own(cosignature, why):
+    key = WITNESSES[0]
+    note = SignedNote("text\n", (NoteSignature(key.name, key.key_id, cosignature),))
+    with pytest.raises(EvidenceError, match=why):
+        require_cosigned(note, [key], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "reads name"),
+        (VECTORS[0]["log_key"], "not a witness's"),
+        (VECTORS[0]["witness_keys"][0].replace("+81d624fa+", "+81d624fb+"), "id it states"),
+        (VECTORS[0]["witness_keys"][0].replace("witness", "wit\x01ness"), "key name"),
+    ],
+)
+def test_what_is_no_witness_key_is_refused(text, why):
+    with pytest.raises(EvidenceError, match=why):
+        parse_witness_key(text)
 
 
 def test_the_entry_is_in_the_text_in_plain_base64():

@@ -6,15 +6,17 @@ because its leaf hash is what the inclusion path is verified from.
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import MAX_NOTE_BYTES, VerifierKey, decode_base64
+from caracal.evidence.notes import MAX_NOTE_BYTES, VerifierKey, decode_base64, parse_note
 from caracal.evidence.proofs import InclusionProof, verify_inclusion
 from caracal.evidence.tree import HASH_BYTES, MAX_SIZE, leaf_hash
+from caracal.evidence.witness_keys import Cosigned, WitnessKey, require_cosigned
 
 MAX_ENTRY_BYTES: Final = 4 * 1024 * 1024
 MAX_PATH: Final = 63
@@ -54,11 +56,12 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class ReceiptReport(msgspec.Struct, frozen=True):
-    """What a verified receipt proves: that the log holds `entry` at `index`."""
+    """What a verified receipt proves: that the log holds `entry` at `index`, and who vouches for it."""
 
     entry: bytes
     index: int
     checkpoint: Checkpoint
+    cosigned: tuple[Cosigned, ...] = ()
 
 
 def parse_receipt(text: str) -> Receipt:
@@ -83,12 +86,19 @@ def parse_receipt(text: str) -> Receipt:
     return Receipt(entry, int(index[1]), path, note)
 
 
-def verify_receipt(receipt: Receipt, log_key: VerifierKey) -> ReceiptReport:
-    """Verify that the log of `log_key` holds the entry.
+def verify_receipt(
+    receipt: Receipt,
+    log_key: VerifierKey,
+    witnesses: Sequence[WitnessKey] = (),
+    quorum: int | None = None,
+) -> ReceiptReport:
+    """Verify that the log of `log_key` holds the entry, and that witnesses saw its checkpoint.
 
     Args:
         receipt: as it was parsed.
         log_key: of the log, known from elsewhere.
+        witnesses: their keys, known from elsewhere; other cosignatures are not judged.
+        quorum: how many of them must have cosigned; `None` for all.
 
     Raises:
         EvidenceError: it does not verify. Nothing in it may then be believed.
@@ -96,7 +106,9 @@ def verify_receipt(receipt: Receipt, log_key: VerifierKey) -> ReceiptReport:
     checkpoint = verify_checkpoint(receipt.note, log_key)
     proof = InclusionProof(receipt.index, checkpoint.size, receipt.path)
     verify_inclusion(leaf_hash(receipt.entry), proof, checkpoint.root)
-    return ReceiptReport(receipt.entry, receipt.index, checkpoint)
+    needed = len(witnesses) if quorum is None else quorum
+    cosigned = require_cosigned(parse_note(receipt.note), witnesses, needed)
+    return ReceiptReport(receipt.entry, receipt.index, checkpoint, cosigned)
 
 
 def _encoded(value: bytes) -> str:

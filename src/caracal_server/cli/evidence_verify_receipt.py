@@ -9,10 +9,11 @@ import typer
 from caracal.authority.events import Entry
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.receipts import ReceiptReport, verify_receipt
+from caracal.evidence.witness_keys import Cosigned
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import instant, print_fields, print_json, say, visible
-from caracal_server.cli.receipt_file import ADVICE, parse_log_key, read_receipt
+from caracal_server.cli.receipt_file import ADVICE, parse_log_key, parse_witness, read_receipt
 
 
 class Verified(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class Verified(msgspec.Struct, frozen=True):
     origin: str
     index: int
     size: int
+    cosigned: tuple[Cosigned, ...]
     entry: msgspec.Raw | str
 
 
@@ -46,6 +48,14 @@ def verify_receipt_file(
             help="The log's key, or a file with it, known from elsewhere.",
         ),
     ] = None,
+    witness_keys: Annotated[
+        list[str] | None,
+        typer.Option("--witness-key", metavar="KEY", help="A witness's key, or a file with it."),
+    ] = None,
+    quorum: Annotated[
+        int | None,
+        typer.Option("--quorum", min=0, help="How many of them must have cosigned; else all."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a receipt offline; end with 1 and say why when it does not verify."""
@@ -56,8 +66,13 @@ def verify_receipt_file(
             "pass it with --log-key",
         )
     key = parse_log_key(log_key)
+    witnesses = [parse_witness(given) for given in witness_keys or ()]
+    if quorum is not None and quorum > len(witnesses):
+        raise CommandFailed(
+            ExitCode.USAGE, f"a quorum of {quorum} needs as many keys", "add --witness-key"
+        )
     try:
-        report = verify_receipt(read_receipt(file), key)
+        report = verify_receipt(read_receipt(file), key, witnesses, quorum)
     except EvidenceError as fault:
         if json:
             print_json(NotVerified(False, str(file), str(fault)))
@@ -75,6 +90,7 @@ def _rendered(file: Path, report: ReceiptReport) -> Verified:
         origin=report.checkpoint.origin,
         index=report.index,
         size=report.checkpoint.size,
+        cosigned=report.cosigned,
         entry=_json_entry(report.entry),
     )
 
@@ -93,6 +109,10 @@ def _show(file: Path, report: ReceiptReport) -> None:
             *_told(report.entry),
             ("log", report.checkpoint.origin),
             ("entry", f"{report.index} of {report.checkpoint.size}"),
+            *(
+                ("cosigned", f"{instant(1_000_000 * one.at)}  {one.witness}")
+                for one in report.cosigned
+            ),
         )
     )
     say(f"verified: entry {report.index} stands in the log {report.checkpoint.origin}")

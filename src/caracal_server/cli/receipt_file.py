@@ -12,6 +12,7 @@ from caracal.evidence.receipts import (
     parse_receipt,
     verify_receipt,
 )
+from caracal.evidence.witness_keys import WitnessKey, parse_witness_key
 from caracal_server.cli.failures import CommandFailed, ExitCode
 
 _MAX_KEY_BYTES: Final = 4096
@@ -28,6 +29,18 @@ def parse_log_key(given: str) -> VerifierKey:
         return parse_verifier_key(key_text(given))
     except EvidenceError as fault:
         raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+
+
+def parse_witness(given: str) -> WitnessKey:
+    """A witness's key: as it was given, or as the file that was named holds it.
+
+    Raises:
+        CommandFailed: it is none.
+    """
+    try:
+        return parse_witness_key(key_text(given))
+    except EvidenceError as fault:
+        raise CommandFailed(ExitCode.USAGE, f"--witness-key is not right: {fault}") from None
 
 
 def key_text(given: str) -> str:
