@@ -17,8 +17,8 @@ from pathlib import Path
 from tools.repository import ROOT
 
 PURE = tuple(f"src/caracal/{name}/*" for name in ("authority", "evidence", "tokens", "wire"))
-SPREAD = ("--numprocesses=auto", "--dist=loadfile")
-"""One worker a core; the tests of a file stay together, because they share servers."""
+SPREAD = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
+"""One worker more than cores, since servers are waited for; a file's tests share servers and stay together."""
 MISSED_GATE = 1
 INTERRUPTED = 130
 
