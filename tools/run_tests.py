@@ -18,7 +18,7 @@ from tools.repository import ROOT
 
 PURE = tuple(f"src/caracal/{name}/*" for name in ("authority", "evidence", "tokens", "wire"))
 SPREAD = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
-"""One worker more than cores, since servers are waited for; a file's tests share servers and stay together."""
+"""One worker more than cores, since servers are waited for; the tests of a file share servers."""
 MISSED_GATE = 1
 INTERRUPTED = 130
 
