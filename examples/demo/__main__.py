@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from examples.demo.insider import copy_data, rewrite
 from examples.demo.processes import ROOT, AgentProcess, RunningCaracal
 from examples.demo.story import PromiseBroken, Story, expect
 from examples.demo.upstream import RunningDatasette
@@ -40,6 +41,8 @@ class Stage:
     reporter_session: str = ""
     reporter_delegation: str = ""
     refused_request: str = ""
+    receipt: str = ""
+    log_key: str = ""
 
 
 @contextlib.contextmanager
@@ -111,6 +114,7 @@ def try_to_write(stage: Stage) -> None:
     stage.story.tell(f"asks for orders:write -> 403 {refused['body']['error_description']}")
     answer = call(stage, stage.agent, "orders:read", "POST", INSERT, NEW_ROW)
     expect(answer["status"] == 403, "a read mandate does not write")
+    stage.receipt = answer["receipt"]
     stage.story.tell(f"POST {INSERT} -> 403 {answer['body']['error_description']}")
     expect(writes(stage.shop) == before == 0, "nothing reached the API")
     stage.story.tell("Datasette's own access log shows no write")
@@ -181,6 +185,49 @@ def prove(stage: Stage) -> None:
     caught = caracal.run("evidence", "verify", str(tampered), "--log-key", key)
     expect(caught.returncode != 0, "one changed byte is found")
     story.tell("one byte changed -> " + (caught.stderr or caught.stdout).strip().splitlines()[0])
+    stage.log_key = key
+
+
+def keep_a_receipt(stage: Stage) -> Path:
+    stage.story.chapter("The agent keeps the receipt of a refusal, and it verifies offline")
+    kept = stage.directory / "refused.tlog-proof"
+    stage.story.tell(f"Caracal-Receipt: {stage.receipt}")
+    taken = stage.caracal.run("evidence", "receipt", stage.receipt, "-o", str(kept))
+    expect(taken.returncode == 0, f"the receipt can be fetched: {taken.stderr}")
+    verified = stage.caracal.run(
+        "evidence", "verify-receipt", str(kept), "--log-key", stage.log_key,
+        environment={"CARACAL_SERVER": "http://127.0.0.1:1"},
+    )  # fmt: skip
+    expect(verified.returncode == 0, f"the receipt verifies: {verified.stderr}")
+    *_, last = told = verified.stdout.strip().splitlines()
+    stage.story.tell("| " + next(line for line in told if line.startswith("decision")))
+    stage.story.tell("caracal evidence verify-receipt -> " + last)
+    return kept
+
+
+def rewrite_the_log(stage: Stage, kept: Path) -> None:
+    story, caracal = stage.story, stage.caracal
+    story.chapter("An insider with the database and the log's key rewrites the log")
+    copy, key = stage.directory / "copy", stage.log_key
+    copy_data(caracal.data, copy)
+    forged = rewrite(
+        copy, key.partition("+")[0], stage.zone, b'"verdict":"refuse"', b'"verdict":"allow"'
+    )
+    bundle = stage.directory / "rewritten.jsonl"
+    bundle.write_bytes(forged.bundle())
+    story.tell(f"entry {forged.index} now says allow; all hashes and the signature are made anew")
+    believed = caracal.run("evidence", "verify", str(bundle), "--log-key", key)
+    expect(believed.returncode == 0, "a rewritten log is in order by itself")
+    story.tell("alone, it verifies: " + believed.stdout.strip().splitlines()[-1])
+    caught = caracal.run(
+        "evidence", "verify", str(bundle), "--log-key", key, "--receipt", str(kept)
+    )
+    expect(caught.returncode == 1, "the receipt that was kept contradicts it")
+    story.tell("held to the receipt -> " + _reason(caught.stderr))
+
+
+def _reason(line: str) -> str:
+    return line.strip().splitlines()[0].partition("does not verify: ")[2].partition(";")[0]
 
 
 def mint(stage: Stage, agent: AgentProcess, scope: str) -> Any:
@@ -228,6 +275,7 @@ def main() -> int:
             with set_up(story, Path(directory)) as stage:
                 for chapter in (read_rows, try_to_write, delegate, kill, prove):
                     chapter(stage)
+                rewrite_the_log(stage, keep_a_receipt(stage))
                 if options.keep:
                     keep_running(stage)
         except PromiseBroken as broken:

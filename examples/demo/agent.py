@@ -117,6 +117,7 @@ def _shown(answer: httpx.Response) -> dict[str, Any]:
         "status": answer.status_code,
         "body": content,
         "request_id": answer.headers.get("x-request-id", ""),
+        "receipt": answer.headers.get("caracal-receipt", ""),
     }
 
 

@@ -4,28 +4,58 @@ Only for the demo and for tests, on a copy of a data directory whose server is s
 """
 
 import contextlib
+import shutil
 import sqlite3
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from caracal.evidence.bundle import BundleWriter
+from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.checkpoints import Checkpoint, sign_checkpoint
 from caracal.evidence.notes import VerifierKey
-from caracal.evidence.tree import TreeState
+from caracal.evidence.tree import TreeState, leaf_hash
 from caracal_server.adapters.sealing.key_files import load_key
 from caracal_server.adapters.sealing.key_ring import EVIDENCE, EVIDENCE_KIND
 
 INDEX_BITS = 40
 
 
-def rewrite(data: Path, origin: str, zone: str, old: bytes, new: bytes) -> int:
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A log that is in order by itself, and the entry of it that is a lie."""
+
+    index: int
+    note: str
+    key: VerifierKey
+    entries: list[bytes]
+
+    def bundle(self) -> bytes:
+        """What `caracal evidence export` would write of it."""
+        writer = BundleWriter(self.note, self.key, Contents.WHOLE)
+        lines = [writer.header()]
+        lines += [
+            writer.entry(at, entry, leaf_hash(entry)) for at, entry in enumerate(self.entries)
+        ]
+        return b"".join([*lines, writer.closing()])
+
+
+def copy_data(data: Path, to: Path) -> None:
+    """Copy a data directory, as a backup does while the server runs."""
+    shutil.copytree(data / "keys", to / "keys")
+    with (
+        contextlib.closing(sqlite3.connect(data / "caracal.db")) as running,
+        contextlib.closing(sqlite3.connect(to / "caracal.db")) as copied,
+    ):
+        running.backup(copied)
+
+
+def rewrite(data: Path, origin: str, zone: str, old: bytes, new: bytes) -> Rewritten:
     """Replace `old` in the first entry that holds it, and everything that follows from it.
 
     Leaves, nodes and the newest checkpoint are made anew, so that the log is in order by itself.
-
-    Returns:
-        The index of the entry.
     """
     private = Ed25519PrivateKey.from_private_bytes(
         load_key(data / "keys" / EVIDENCE, EVIDENCE_KIND)
@@ -50,7 +80,7 @@ def rewrite(data: Path, origin: str, zone: str, old: bytes, new: bytes) -> int:
             "INSERT INTO evidence_checkpoint (log_id, size, note, at) VALUES (?, ?, ?, 0)",
             (log, len(entries), note),
         )
-    return victim
+    return Rewritten(victim, note, key, entries)
 
 
 def _replant(store: sqlite3.Connection, first: int, entries: list[bytes]) -> bytes:

@@ -51,7 +51,7 @@ def insider(tmp_path_factory, upstream):
         assert authority.call("/json", "POST").status_code == 200
         assert WRITE in authority.ask(WRITE).text
     shutil.copytree(root / "data", root / "copy")
-    victim = rewrite(root / "copy", key.partition("+")[0], zone.id, *FORGED)
+    victim = rewrite(root / "copy", key.partition("+")[0], zone.id, *FORGED).index
     with (
         running_caracal(root / "copy", environment=environment) as running,
         deployed(running, upstream) as it,
