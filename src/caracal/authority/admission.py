@@ -8,9 +8,9 @@ from caracal.authority.chain_standing import root_application
 from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
-from caracal.authority.policy.requests import Phase, PolicyRequest
+from caracal.authority.policy.requests import Asked, Phase
 from caracal.authority.resources import Enforcement, Operation, Resource
-from caracal.authority.scopes import ScopeSet
+from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from caracal.authority.sessions import Session
 from caracal.authority.zones import Zone
 
@@ -32,13 +32,18 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class AdmittedCall(msgspec.Struct, frozen=True):
-    """A call that may go upstream. Only `decide_admission` makes one."""
+    """A call that may go upstream. Only `decide_admission` makes one.
+
+    Attributes:
+        asked: what was put to policy.
+    """
 
     mandate: Mandate
     resource: Resource
     call: Call
     operation: Operation | None
     policies: tuple[str, ...]
+    asked: Asked
 
 
 def decide_admission(
@@ -70,27 +75,25 @@ def decide_admission(
     if isinstance(needed, Refused):
         return needed
     operation, scopes = needed
-    permitted = ask_policy(
-        zone.policy,
-        scopes,
-        lambda scope: PolicyRequest(
-            phase=Phase.CALL,
-            application=application.name,
-            scope=scope,
-            resource=resource.identifier,
-            session_labels=session.labels,
-            session_lifecycle=session.lifecycle,
-            session_depth=session.depth,
-            hops=mandate.hop_count,
-            root_application=root.name,
-            operation="" if operation is None else operation.name,
-            method=call.method,
-            path=call.path,
-        ),
+    asked = Asked(
+        phase=Phase.CALL,
+        application=application.name,
+        scopes=scopes,
+        resources=(resource.identifier,),
+        session_labels=session.labels,
+        session_lifecycle=session.lifecycle,
+        session_depth=session.depth,
+        hops=mandate.hop_count,
+        root_application=root.name,
+        operation="" if operation is None else operation.name,
+        method=call.method,
+        path=call.path,
+        undeclared=ScopeSet(scopes.scopes - (resource.scopes.scopes - {LIFECYCLE})),
     )
+    permitted = ask_policy(zone.policy, asked, resource.identifier)
     if isinstance(permitted, Refused):
         return permitted
-    return AdmittedCall(mandate, resource, call, operation, permitted)
+    return AdmittedCall(mandate, resource, call, operation, permitted, asked)
 
 
 def _needed(
@@ -112,5 +115,6 @@ def _needed(
             Reason.OPERATION_SCOPE_MISSING,
             f"{operation.name} needs the scope {operation.scope}; the mandate carries: "
             f"{mandate.scopes.render() or 'none'}",
+            held=mandate.scopes.render(),
         )
     return operation, ScopeSet(frozenset({operation.scope}))

@@ -1,5 +1,6 @@
 """Who gets a mandate: a proven caller, what it asks for, and the rules of the zone."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,7 +17,7 @@ from caracal.authority.mandates import (
 )
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
-from caracal.authority.policy.requests import Phase, PolicyRequest
+from caracal.authority.policy.requests import Asked, Phase
 from caracal.authority.resources import Resource
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from caracal.authority.zones import Application, Zone
@@ -33,7 +34,11 @@ class ExchangeRequest(msgspec.Struct, frozen=True):
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """A mandate may be minted: of this class, for these resources and scopes, until then."""
+    """A mandate may be minted: of this class, for these resources and scopes, until then.
+
+    Attributes:
+        asked: what was put to policy, whatever it said; `None` without a delegation.
+    """
 
     mandate_class: MandateClass
     resources: tuple[Resource, ...]
@@ -41,6 +46,7 @@ class Granted(msgspec.Struct, frozen=True):
     expires_at: datetime
     held: HeldAuthority | None
     policies: tuple[str, ...]
+    asked: Asked | None = None
 
 
 def decide_exchange(
@@ -69,19 +75,25 @@ def decide_exchange(
     expires_at = _expiry(request, held, now=now)
     if isinstance(expires_at, Refused):
         return expires_at
+    question = _question(caller, request, held, root)
     granted: list[Resource] = []
+    asked: list[str] = []
     policies: dict[str, None] = {}
     refusal: Refused | None = None
     for reference in request.resources:
-        outcome = _decide_resource(zone, caller, request, held, reference, root=root)
+        outcome = _decide_resource(zone, request, held, question, reference, asked)
         if isinstance(outcome, Refused):
             refusal = refusal or outcome
             continue
         resource, deciding = outcome
         granted.append(resource)
         policies.update(dict.fromkeys(deciding))
+    if question is not None:
+        question = msgspec.structs.replace(question, resources=tuple(asked)) if asked else None
     if not granted:
-        return refusal or Refused(Reason.RESOURCE_UNKNOWN)
+        path = () if held is None or held.delegation is None else held.delegation.path
+        refusal = refusal or Refused(Reason.RESOURCE_UNKNOWN)
+        return replace(refusal, asked=question, delegations=path)
     delegated = held is not None and held.delegation is not None
     return Granted(
         mandate_class=MandateClass.GATEWAY if delegated else MandateClass.SESSION,
@@ -90,6 +102,7 @@ def decide_exchange(
         expires_at=expires_at,
         held=held,
         policies=tuple(policies),
+        asked=question,
     )
 
 
@@ -135,45 +148,51 @@ def _expiry(
     return min(expires_at, held.expires_at, now + limit)
 
 
+def _question(
+    caller: Application, request: ExchangeRequest, held: HeldAuthority | None, root: Application
+) -> Asked | None:
+    """What policy is asked, whichever the resource; without a delegation it is not asked."""
+    if held is None or held.delegation is None:
+        return None
+    session = held.session
+    return Asked(
+        phase=Phase.EXCHANGE,
+        application=caller.name,
+        scopes=ScopeSet(request.scopes.scopes - {LIFECYCLE}),
+        resources=(),
+        session_labels=session.labels,
+        session_lifecycle=session.lifecycle,
+        session_depth=session.depth,
+        hops=len(held.chain) - 1,
+        root_application=root.name,
+    )
+
+
 def _decide_resource(
     zone: Zone,
-    caller: Application,
     request: ExchangeRequest,
     held: HeldAuthority | None,
+    question: Asked | None,
     reference: str,
-    *,
-    root: Application,
+    asked: list[str],
 ) -> tuple[Resource, tuple[str, ...]] | Refused:
+    """The resource and the policies that permitted it; `asked` gets it once policy is asked."""
     resource = zone.resource(reference)
     if resource is None:
         return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {reference!r}")
-    asked = ScopeSet(request.scopes.scopes - {LIFECYCLE})
-    if not asked.within(resource.scopes):
-        unknown = asked.without(resource.scopes).render()
+    scopes = ScopeSet(request.scopes.scopes - {LIFECYCLE})
+    if not scopes.within(resource.scopes):
+        unknown = scopes.without(resource.scopes).render()
         return Refused(Reason.SCOPE_UNKNOWN, f"{resource.identifier} does not declare: {unknown}")
-    if held is None or held.delegation is None:
-        return _decide_bootstrap(resource, asked)
+    if question is None or held is None or held.delegation is None:
+        return _decide_bootstrap(resource, scopes)
     refusal = _exceeds(held.delegation, resource, request.scopes)
     if refusal is not None:
         return refusal
-    if not len(asked):
+    if not len(scopes):
         return Refused(Reason.SCOPE_MISSING, "name the scopes that the mandate is to carry")
-    session, chain = held.session, held.chain
-    permitted = ask_policy(
-        zone.policy,
-        asked,
-        lambda scope: PolicyRequest(
-            phase=Phase.EXCHANGE,
-            application=caller.name,
-            scope=scope,
-            resource=resource.identifier,
-            session_labels=session.labels,
-            session_lifecycle=session.lifecycle,
-            session_depth=session.depth,
-            hops=len(chain) - 1,
-            root_application=root.name,
-        ),
-    )
+    asked.append(resource.identifier)
+    permitted = ask_policy(zone.policy, question, resource.identifier)
     return permitted if isinstance(permitted, Refused) else (resource, permitted)
 
 
@@ -194,7 +213,11 @@ def _exceeds(delegation: Delegation, resource: Resource, scopes: ScopeSet) -> Re
     grant = delegation.grant
     if not scopes.within(grant.scopes):
         excess = scopes.without(grant.scopes).render()
-        return Refused(Reason.DELEGATION_SCOPE_EXCEEDED, f"the delegation does not grant: {excess}")
+        return Refused(
+            Reason.DELEGATION_SCOPE_EXCEEDED,
+            f"the delegation does not grant: {excess}",
+            held=grant.scopes.render(),
+        )
     if not grant.constraints.reach(resource.identifier):
         return Refused(
             Reason.DELEGATION_RESOURCE_EXCEEDED,

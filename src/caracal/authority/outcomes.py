@@ -3,8 +3,10 @@
 A code, once published, keeps its meaning and is never used again for another.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from caracal.authority.policy.requests import Asked
 
 
 class Reason(StrEnum):
@@ -155,11 +157,17 @@ class Refused:
     Attributes:
         detail: one human sentence, without secrets; it may name scopes, resources and policies.
         policies: the ids of the policies that decided, when policy did.
+        asked: what was put to policy, for the evidence; `None` when policy was not asked.
+        held: the scopes that the delegation or the mandate held, where they were too few.
+        delegations: those it went by, root first, where they are known.
     """
 
     reason: Reason
     detail: str = ""
     policies: tuple[str, ...] = ()
+    asked: Asked | None = field(default=None, compare=False, repr=False)
+    held: str = field(default="", compare=False, repr=False)
+    delegations: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 class Unavailable(Exception):

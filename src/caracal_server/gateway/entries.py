@@ -6,19 +6,20 @@ from caracal.authority.admission import AdmittedCall
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Refused
+from caracal.authority.policy.recording import MAX_OPERATION, recorded
 from caracal.authority.zones import Zone
-from caracal_server.web.refusals import deciding_policy
+from caracal_server.web.refusals import policy_digest
 
 MAX_RESOURCE: Final = 512
 MAX_TEXT: Final = 1024
-"""Characters of an operation or a detail that are kept: callers choose how long they are."""
+"""Characters of a detail that are kept: callers choose how long they are."""
 
 
 def allowed(request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int) -> Entry:
     """An admitted call, before it goes upstream."""
-    mandate, operation = admitted.mandate, admitted.operation
+    mandate, asked = admitted.mandate, admitted.asked
     application = zone.applications.get(mandate.application_id)
-    return Entry(
+    entry = Entry(
         format=ENTRY_FORMAT,
         kind=Kind.CALL,
         zone=zone.id,
@@ -32,12 +33,12 @@ def allowed(request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int) -> 
         session=mandate.session_id or "",
         delegations=mandate.delegation_path,
         resource=admitted.resource.identifier,
-        operation=f"{admitted.call.method} {admitted.call.path}"[:MAX_TEXT],
-        scopes=mandate.scopes.render() if operation is None else operation.scope,
+        operation=f"{admitted.call.method} {admitted.call.path}"[:MAX_OPERATION],
+        scopes=asked.scopes.render(),
         mandate=mandate.id,
-        policy="" if zone.policy is None else zone.policy.digest,
         policies=admitted.policies,
     )
+    return recorded(entry, asked, policy_digest(zone))
 
 
 def refused(
@@ -63,10 +64,12 @@ def refused(
             reason=refusal.reason,
             detail=detail,
             resource=resource[:MAX_RESOURCE],
-            operation=operation[:MAX_TEXT],
+            operation=operation[:MAX_OPERATION],
         )
     application = zone.applications.get(mandate.application_id)
-    return Entry(
+    asked = refusal.asked
+    scopes = mandate.scopes if asked is None else asked.scopes
+    entry = Entry(
         format=ENTRY_FORMAT,
         kind=Kind.CALL,
         zone=zone.id,
@@ -82,12 +85,13 @@ def refused(
         session=mandate.session_id or "",
         delegations=mandate.delegation_path,
         resource=resource[:MAX_RESOURCE],
-        operation=operation[:MAX_TEXT],
-        scopes=mandate.scopes.render(),
+        operation=operation[:MAX_OPERATION],
+        scopes=scopes.render(),
+        held="" if scopes == mandate.scopes else mandate.scopes.render(),
         mandate=mandate.id,
-        policy=deciding_policy(zone, refusal),
         policies=refusal.policies,
     )
+    return recorded(entry, asked, policy_digest(zone))
 
 
 def result(

@@ -5,10 +5,11 @@ from typing import Final
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.exchange import ExchangeRequest, Granted
 from caracal.authority.identifiers import ApplicationId, ZoneId
-from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Refused
+from caracal.authority.policy.recording import recorded
 from caracal.authority.zones import Application, Zone
-from caracal_server.web.refusals import deciding_policy
+from caracal_server.web.refusals import policy_digest
 
 MAX_TEXT: Final = 1024
 """Characters of a list of resources or a detail that are kept."""
@@ -24,8 +25,7 @@ def granted(
     at: int,
 ) -> Entry:
     """A mandate that is about to be signed."""
-    asked_policy = outcome.mandate_class is MandateClass.GATEWAY and zone.policy is not None
-    return Entry(
+    entry = Entry(
         format=ENTRY_FORMAT,
         kind=Kind.EXCHANGE,
         zone=zone.id,
@@ -41,10 +41,10 @@ def granted(
         resource=" ".join(mandate.resources),
         scopes=mandate.scopes.render(),
         mandate=mandate.id,
-        policy=zone.policy.digest if asked_policy and zone.policy is not None else "",
         policies=outcome.policies,
         expires_at=int(mandate.expires_at.timestamp()),
     )
+    return recorded(entry, outcome.asked, policy_digest(zone))
 
 
 def refused(
@@ -57,7 +57,8 @@ def refused(
     at: int,
 ) -> Entry:
     """A proven application that does not get what it asks for."""
-    return Entry(
+    named = () if request.delegation_id is None else (request.delegation_id,)
+    entry = Entry(
         format=ENTRY_FORMAT,
         kind=Kind.EXCHANGE,
         zone=zone.id,
@@ -70,12 +71,13 @@ def refused(
         application_name=application.name,
         subject=application.id,
         session=request.session_id or "",
-        delegations=() if request.delegation_id is None else (request.delegation_id,),
+        delegations=refusal.delegations or named,
         resource=" ".join(request.resources)[:MAX_TEXT],
         scopes=request.scopes.render(),
-        policy=deciding_policy(zone, refusal),
+        held=refusal.held,
         policies=refusal.policies,
     )
+    return recorded(entry, refusal.asked, policy_digest(zone))
 
 
 def unproven(

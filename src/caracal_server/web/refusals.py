@@ -7,13 +7,12 @@ import msgspec
 from prometheus_client import Counter
 
 from caracal.authority.events import Entry
-from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.outcomes import Unavailable
 from caracal.authority.zones import Zone
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 
 PER_SECOND: Final = 20
-_BY_POLICY: Final = frozenset({Reason.POLICY_NO_PERMIT, Reason.POLICY_FORBID, Reason.POLICY_ERROR})
 
 
 @dataclass(slots=True)
@@ -78,8 +77,6 @@ class UnprovenRefusals:
         self._unrecorded.inc()
 
 
-def deciding_policy(zone: Zone, refused: Refused) -> str:
-    """The digest of the policy version that refused, or `""` when policy was not what did."""
-    if zone.policy is None or refused.reason not in _BY_POLICY:
-        return ""
-    return zone.policy.digest
+def policy_digest(zone: Zone) -> str:
+    """The digest of the policy version in force; `""` when there is none."""
+    return "" if zone.policy is None else zone.policy.digest

@@ -1,27 +1,32 @@
 """Putting a decision's questions to the zone's policy: one for each scope, all to be permitted."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.engine import PolicyEngine
-from caracal.authority.policy.requests import Effect, PolicyDecision, PolicyRequest
-from caracal.authority.scopes import Scope
+from caracal.authority.policy.requests import Asked, Effect, PolicyDecision, PolicyRequest
+
+Decide = Callable[[PolicyRequest], PolicyDecision]
 
 
 def ask_policy(
-    policy: PolicyEngine | None,
-    scopes: Iterable[Scope],
-    question: Callable[[Scope], PolicyRequest],
+    policy: PolicyEngine | None, asked: Asked, resource: str
 ) -> tuple[str, ...] | Refused:
-    """The ids of the policies that permitted every scope, or the first refusal."""
-    if policy is None:
-        return Refused(Reason.POLICY_NONE_ACTIVE, "the zone has no active policy")
+    """The ids of the policies that permitted every scope on a resource, or the first refusal."""
+    return answer(None if policy is None else policy.decide, asked, resource)
+
+
+def answer(decide: Decide | None, asked: Asked, resource: str) -> tuple[str, ...] | Refused:
+    """As `ask_policy`, of whatever decides; `None` stands for no active policy."""
+    if decide is None:
+        return Refused(Reason.POLICY_NONE_ACTIVE, "the zone has no active policy", (), asked)
     deciding: dict[str, None] = {}
-    for scope in scopes:
-        request = question(scope)
-        decision = policy.decide(request)
+    for scope in asked.scopes:
+        request = asked.question(resource, scope)
+        decision = decide(request)
         if decision.effect is not Effect.PERMIT:
-            return _refusal(decision, request)
+            return replace(_refusal(decision, request), asked=asked)
         deciding.update(dict.fromkeys(decision.policies))
     return tuple(deciding)
 

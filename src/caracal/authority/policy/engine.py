@@ -18,7 +18,7 @@ MAX_REMEMBERED: Final = 131_072
 MAX_REMEMBERED_PATH: Final = 256
 """Characters. Whoever calls chooses the path: a long one is judged each time, and not kept."""
 
-_UNKNOWN = PolicyDecision(Effect.NO_PERMIT)
+NOT_PERMITTED: Final = PolicyDecision(Effect.NO_PERMIT)
 
 
 class PolicyEngine:
@@ -82,8 +82,16 @@ class PolicyEngine:
         slice_ = self._slices.get((request.application, request.scope, request.resource))
         if slice_ is None:
             if not self._knows(request):
-                return _UNKNOWN
+                return NOT_PERMITTED
             slice_ = self._cut(request)
+        return self._judge(slice_, request)
+
+    def decide_named(self, request: PolicyRequest) -> PolicyDecision:
+        """Answer a question whose names were the zone's when it was put, whatever they are now."""
+        name = (request.application, request.scope, request.resource)
+        return self._judge(self._slices.get(name) or self._cut(request), request)
+
+    def _judge(self, slice_: Slice, request: PolicyRequest) -> PolicyDecision:
         facts = slice_.rules.facts(request)
         decision = slice_.decisions.get(facts)
         if decision is None:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from caracal.authority.scopes import Scope
+from caracal.authority.scopes import NO_SCOPES, Scope, ScopeSet
 
 
 class Phase(StrEnum):
@@ -38,6 +38,46 @@ class PolicyRequest(msgspec.Struct, frozen=True):
     operation: str = ""
     method: str = ""
     path: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """All that one decision put to policy: a question for each scope on each resource.
+
+    Attributes:
+        resources: identifiers, in the order of the request.
+        undeclared: scopes that the resource did not declare any more; policy permits none of them.
+    """
+
+    phase: Phase
+    application: str
+    scopes: ScopeSet
+    resources: tuple[str, ...]
+    session_labels: tuple[str, ...] = ()
+    session_lifecycle: str = ""
+    session_depth: int = 0
+    hops: int = 0
+    root_application: str = ""
+    operation: str = ""
+    method: str = ""
+    path: str = ""
+    undeclared: ScopeSet = NO_SCOPES
+
+    def question(self, resource: str, scope: Scope) -> PolicyRequest:
+        """What is asked about one scope on one resource."""
+        return PolicyRequest(
+            phase=self.phase,
+            application=self.application,
+            scope=scope,
+            resource=resource,
+            session_labels=self.session_labels,
+            session_lifecycle=self.session_lifecycle,
+            session_depth=self.session_depth,
+            hops=self.hops,
+            root_application=self.root_application,
+            operation=self.operation,
+            method=self.method,
+            path=self.path,
+        )
 
 
 class Effect(StrEnum):
