@@ -34,6 +34,11 @@ class Kind(StrEnum):
     OPERATOR_TOKEN = "operator.token"  # noqa: S105 (a tag)
     ADMIN_REFUSED = "admin.refused"
     SERVICE_START = "service.start"
+    EVIDENCE_DROP = "evidence.drop"
+    """Entries at the beginning of the log were dropped, once exported: those before `end_index`."""
+    EVIDENCE_EXPORT = "evidence.export"
+    """Entries `first_index` to `end_index` (exclusive) were stored durably where `target` says; `digest` is
+    that of the manifest of their files. Retention rests on it."""
 
 
 class Verdict(StrEnum):
@@ -98,6 +103,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         held: scopes that the delegation or the mandate held, where `scopes` are others.
         body, answer: hex SHA-256 of the bodies of `sent_bytes` and `received_bytes`, as far as they came.
         error: what ended a call that did not end well.
+        first_index, end_index: the entries that an act on evidence was about; the second is exclusive.
     """
 
     format: int
@@ -147,3 +153,5 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: str = ""
     answer: str = ""
     error: CallError = CallError.NONE
+    first_index: int = 0
+    end_index: int = 0

@@ -70,6 +70,10 @@ class EvidenceReader:
         found = await self._store.entry(zone_id, index)
         return _no_such_entry(index) if found is None else found
 
+    async def size(self, zone_id: ZoneId) -> int:
+        """How many entries the log has, durable ones alone."""
+        return (await self._store.position(zone_id)).size
+
     async def checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | Refused:
         """Return the newest checkpoint; refused while none has been signed."""
         found = await self._store.latest_checkpoint(zone_id)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from caracal_server.audit.checkpoints import Checkpointer
+from caracal_server.audit.exports import ExportApi
 from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKeys, Logs
@@ -66,10 +67,16 @@ class AuditService:
         return LogKeyChange(self.logs, self.sequencer, self.checkpointer, self.clock, files)
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
-        """The read API, the receipts, and the logs as tiles."""
+        """The read API, the record of exports, the receipts, and the logs as tiles."""
         evidence = EvidenceApi(self.reader, self.logs, authenticate)
         tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
-        return (*evidence.routes(), *ReceiptApi(self.receipts).routes(), *tiles.routes())
+        exports = ExportApi(self.reader, self.sequencer, self.logs, self.clock, authenticate)
+        return (
+            *evidence.routes(),
+            *exports.routes(),
+            *ReceiptApi(self.receipts).routes(),
+            *tiles.routes(),
+        )
 
 
 def build_audit_service(

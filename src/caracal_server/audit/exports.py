@@ -1,0 +1,135 @@
+"""What was taken out of the logs for good: exporters say so, and it goes on record."""
+
+from typing import Annotated, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
+from caracal.authority.outcomes import Reason, Refused
+from caracal_server.audit.logs import Logs
+from caracal_server.audit.queries import EvidenceReader
+from caracal_server.ports.clock import Clock
+from caracal_server.ports.evidence import EvidenceLog
+from caracal_server.ports.operators import OperatorScope
+from caracal_server.web.operators import Authenticate, OperatorIdentity
+from caracal_server.web.problems import Problem, RequestRefused
+from caracal_server.web.requests import read_json, refuse_params, request_id_of
+from caracal_server.web.routes import Route, json_response
+
+MAX_INDEX: Final = 2**53 - 1
+
+_Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_INDEX)]
+_Destination = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Exported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Entries `first_index` to `end_index` (exclusive) are stored durably at `destination`.
+
+    Attributes:
+        destination: where, without secrets.
+        manifest_sha256: hex digest of the manifest that names the files and their digests.
+    """
+
+    first_index: _Index
+    end_index: _Index
+    destination: _Destination
+    manifest_sha256: _Sha256
+
+
+class RecordedView(msgspec.Struct, frozen=True):
+    """The index of the entry that says so."""
+
+    index: int
+
+
+class ExportApi:
+    """The handler; `routes` is the table."""
+
+    def __init__(
+        self,
+        reader: EvidenceReader,
+        evidence: EvidenceLog,
+        logs: Logs,
+        clock: Clock,
+        authenticate: Authenticate,
+    ) -> None:
+        self._reader = reader
+        self._evidence = evidence
+        self._logs = logs
+        self._clock = clock
+        self._authenticate = authenticate
+
+    def routes(self) -> tuple[Route, ...]:
+        return (Route("POST", "/v1/zones/{zone}/evidence/exports", self.record),)
+
+    async def record(self, request: Request) -> Response:
+        """Record an export, for operators with the scope `write`; a refused one goes on record too."""
+        operator = await self._authenticate(request, OperatorScope.WRITE)
+        if isinstance(operator, Refused):
+            await self._record_known(request, operator)
+            raise RequestRefused(Problem.of(operator))
+        zone_id = self._known_zone(request.path_params["zone"])
+        exported = await read_json(request, Exported)
+        size = await self._reader.size(zone_id)
+        if not exported.first_index < exported.end_index <= size:
+            raise refuse_params(
+                f"an export covers entries from first_index to end_index, at most {size}"
+            )
+        receipt = await self._evidence.append(
+            Entry(
+                format=ENTRY_FORMAT,
+                kind=Kind.EVIDENCE_EXPORT,
+                zone=zone_id,
+                at=self._clock.now_us(),
+                request=request_id_of(request),
+                verdict=Verdict.ALLOW,
+                target=exported.destination,
+                actor=_actor(operator),
+                digest=exported.manifest_sha256,
+                first_index=exported.first_index,
+                end_index=exported.end_index,
+            )
+        )
+        return json_response(RecordedView(receipt.index))
+
+    async def _record_known(self, request: Request, refused: Refused) -> None:
+        """What an operator without the scope tried belongs to the service's own log."""
+        for scope in OperatorScope:
+            known = await self._authenticate(request, scope)
+            if isinstance(known, Refused):
+                continue
+            for zone_id in self._logs.settings.own_logs:
+                await self._evidence.append(
+                    Entry(
+                        format=ENTRY_FORMAT,
+                        kind=Kind.ADMIN_REFUSED,
+                        zone=zone_id,
+                        at=self._clock.now_us(),
+                        request=request_id_of(request),
+                        verdict=Verdict.REFUSE,
+                        reason=refused.reason,
+                        target="evidence exports",
+                        detail=refused.detail,
+                        actor=_actor(known),
+                    )
+                )
+            return
+
+    def _known_zone(self, text: str) -> ZoneId:
+        try:
+            zone_id = parse_id(ZoneId, text)
+        except InvalidIdentifier as fault:
+            raise refuse_params(str(fault)) from None
+        if not self._logs.known(zone_id):
+            raise RequestRefused(Problem(Reason.ZONE_UNKNOWN, f"there is no zone {zone_id}"))
+        return zone_id
+
+
+def _actor(operator: OperatorIdentity) -> str:
+    return f"{operator.name} ({operator.token_id})"
