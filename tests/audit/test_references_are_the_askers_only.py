@@ -16,6 +16,7 @@ from caracal_server.audit.receipt_api import ReceiptApi
 from caracal_server.audit.receipts import Receipts
 from caracal_server.audit.references import MAX_REFERENCE, Named, References, parse_reference
 from caracal_server.audit.service import build_audit_service
+from caracal_server.ports.evidence import StoredCheckpoint
 from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge
 from tests.audit.logbook import OTHER, ZONE, TestClock, TwoZones, entry, log_key, settings
@@ -154,4 +155,30 @@ async def test_receipts_are_bounded_so_that_waiting_for_them_holds_nothing_else_
         *(ask(edge, "GET", f"/v1/receipts/{place.reference}", []) for _ in range(4))
     )
     assert sorted(answer.status for answer in answers) == [200, 503, 503, 503]
+    await service.close()
+
+
+async def test_a_witnessed_receipt_has_a_checkpoint_that_witnesses_cosigned_or_none():
+    store = MemoryEvidenceStore()
+    service = await started(store)
+    place = await service.sequencer.append(entry())
+    alone = await service.receipts.fetch(place.reference, witnessed=True)
+    assert isinstance(alone, Refused)
+    assert alone.reason is Reason.RECEIPT_NOT_WITNESSED
+    cosigned: list[StoredCheckpoint] = []
+
+    async def newest(_zone_id):
+        return cosigned[-1] if cosigned else None
+
+    receipts = Receipts(store, REFERENCES, witnessed=newest, wait_s=0.1)
+    late = await receipts.fetch(place.reference, witnessed=True)
+    assert isinstance(late, Refused)
+    assert late.reason is Reason.RECEIPT_NOT_WITNESSED
+    cosigned.append(await service.checkpointer.sign(ZONE))
+    await service.sequencer.append(entry("r-later"))
+    text = await receipts.fetch(place.reference, witnessed=True)
+    assert parse_receipt(text).note == cosigned[0].note
+    edge = Edge(ReceiptApi(receipts).routes(), refuse=render_problem_details, entropy=SameIds())
+    answer = await ask(edge, "GET", f"/v1/receipts/{place.reference}?witnessed=maybe", [])
+    assert answer.status == 400
     await service.close()

@@ -136,6 +136,7 @@ class Reason(StrEnum):
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (a reason code)
     RECEIPT_UNKNOWN = "receipt_unknown"
     RECEIPT_NOT_READY = "receipt_not_ready"
+    RECEIPT_NOT_WITNESSED = "receipt_not_witnessed"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IDEMPOTENCY_LIMIT = "idempotency_limit"

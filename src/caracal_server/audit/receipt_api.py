@@ -34,9 +34,11 @@ class ReceiptApi:
 
     async def receipt(self, request: Request) -> Response:
         """The receipt as text; 404 for whatever is not the reference of an entry."""
-        read_query(request, _Query)
+        witnessed = read_query(request, _Query).witnessed
         with self._in_flight:
-            outcome = await self._receipts.fetch(request.path_params["reference"])
+            outcome = await self._receipts.fetch(
+                request.path_params["reference"], witnessed=witnessed
+            )
         if isinstance(outcome, Refused):
             raise RequestRefused(Problem.of(outcome))
         return reply_response(Reply(200, (TEXT, NO_STORE, NO_SNIFF), outcome.encode()))

@@ -5,8 +5,10 @@ steps. The store is copied, not judged: what was falsified there does not verify
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.evidence.proofs import inclusion_nodes, prove_inclusion
 from caracal.evidence.receipts import Receipt
@@ -21,18 +23,33 @@ _NO_LEAF: Final = bytes(32)
 _UNKNOWN: Final = Refused(Reason.RECEIPT_UNKNOWN)
 
 
+Covering = Callable[[ZoneId], Awaitable[StoredCheckpoint | None]]
+"""Finds the newest checkpoint of a log, or the newest that some rule holds for."""
+
+
 class Receipts:
     """Answers receipts, from the store alone."""
 
     def __init__(
-        self, store: EvidenceStore, references: References, *, wait_s: float = WAIT_SECONDS
+        self,
+        store: EvidenceStore,
+        references: References,
+        *,
+        witnessed: Covering | None = None,
+        wait_s: float = WAIT_SECONDS,
     ) -> None:
+        """Take what it needs; `witnessed` finds what the witnesses cosigned, where there are any."""
         self._store = store
+        self._witnessed = witnessed
         self._references = references
         self._looks = round(wait_s / _LOOK_SECONDS)
 
-    async def fetch(self, reference: str) -> str | Refused:
+    async def fetch(self, reference: str, *, witnessed: bool = False) -> str | Refused:
         """The receipt that `reference` stands for, as the text of a `.tlog-proof` file.
+
+        Args:
+            reference: what an answer said.
+            witnessed: only with a checkpoint that the witnesses cosigned.
 
         Raises:
             Unavailable: the store can not be reached.
@@ -44,15 +61,18 @@ class Receipts:
         genuine = self._references.genuine(named, _NO_LEAF if entry is None else entry.leaf_hash)
         if entry is None or not genuine:
             return _UNKNOWN
-        checkpoint = await self._covering(named)
+        find = self._witnessed if witnessed else self._store.latest_checkpoint
+        if find is None:
+            return Refused(Reason.RECEIPT_NOT_WITNESSED, "this deployment has no witnesses")
+        checkpoint = await self._covering(named, find)
         if checkpoint is None:
-            return Refused(Reason.RECEIPT_NOT_READY, "no checkpoint covers the entry yet")
+            return Refused(Reason.RECEIPT_NOT_WITNESSED if witnessed else Reason.RECEIPT_NOT_READY)
         return await self._rendered(named, entry, checkpoint)
 
-    async def _covering(self, named: Named) -> StoredCheckpoint | None:
-        """The newest checkpoint, if it covers the entry in time."""
+    async def _covering(self, named: Named, find: Covering) -> StoredCheckpoint | None:
+        """What `find` finds, if it covers the entry in time."""
         for _ in range(self._looks):
-            latest = await self._store.latest_checkpoint(named.zone_id)
+            latest = await find(named.zone_id)
             if latest is not None and latest.size > named.index:
                 return latest
             await asyncio.sleep(_LOOK_SECONDS)

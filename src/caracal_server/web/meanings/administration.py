@@ -72,6 +72,14 @@ MEANINGS: Meanings = {
         problem=503,
         retry_after=1,
     ),
+    Reason.RECEIPT_NOT_WITNESSED: Meaning(
+        "no checkpoint that the witnesses cosigned covers the entry",
+        "repeat the request later, or leave ?witnessed out; operators see in readiness what is wrong",
+        oauth=_UNAVAILABLE,
+        coordinator=_SERVICE_UNAVAILABLE,
+        problem=503,
+        retry_after=5,
+    ),
     Reason.IDEMPOTENCY_CONFLICT: Meaning(
         "the idempotency key was used with another request",
         "use a new key for a new request",
