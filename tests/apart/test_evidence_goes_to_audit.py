@@ -49,7 +49,7 @@ async def running(caller: Service = Service.GATEWAY):
     api = AuditPeerApi(sequencer, store, logs)
     channel, line = wire(caller, Service.AUDIT, api.answers())
     channel.reason = Reason.EVIDENCE_UNAVAILABLE
-    evidence = RemoteEvidence(channel)
+    evidence = RemoteEvidence(channel, "instance-1")
     evidence.start()
     try:
         yield Site(store, sequencer, evidence, line, logs)

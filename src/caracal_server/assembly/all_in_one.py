@@ -118,6 +118,7 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         stack.push_async_callback(base.audit.close)
         issuer = settings["ISSUER"] or f"http://{control.address}"
         apps = await _applications(stack, base, directory, settings, issuer)
+        await _record_start(base, settings)
         bounds = {
             "drain_seconds": settings["DRAIN_SECONDS"],
             "unread": settings["IDLE_TIMEOUT_SECONDS"],
@@ -127,7 +128,6 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         await gateway.start(apps.gateway, **bounds)
         stack.push_async_callback(gateway.drain)
         stack.callback(apps.gateway.begin_draining)
-        await _record_start(base, settings)
         ready = Ready(
             control=f"http://{control.address}",
             gateway=f"http://{gateway.address}",
@@ -214,7 +214,7 @@ def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:
         keys=base.zone_keys,
         graphs=base.graphs,
         minted=base.minted,
-        evidence=base.audit.sequencer,
+        evidence=base.evidence,
     )
 
 
@@ -227,21 +227,22 @@ def _gateway_parts(base: Foundations) -> GatewayParts:
         minted=base.minted,
         single_use=SingleUseInMemory(started_at=base.clock.now()),
         authority=base.graphs,
-        evidence=base.audit.sequencer,
+        evidence=base.evidence,
         credentials=base.credentials,
         mandates=MintForResource(base.entropy, base.zone_keys, MAX_RESOURCE_LIFETIME),
     )
 
 
 async def _record_start(base: Foundations, settings: dict[str, Any]) -> None:
-    """Every later entry is to be read beside this one: which release ran, and with which settings.
+    """Every later entry points to this one: what ran, with which settings and policies.
 
     A broken log takes no entry and refuses whatever needs one. The process starts all the same, so that
     the log can be looked into.
     """
-    entry = start_entry(base.clock, base.entropy, settings, "caracal")
+    instance, zones = base.evidence.instance, base.zones.zones()
+    entry = start_entry(base.clock, instance, settings, "caracal", zones)
     try:
-        await base.audit.sequencer.append(entry)
+        await base.evidence.append(entry)
     except Unavailable:
         if base.audit.sweep.check() is None:
             raise

@@ -10,6 +10,7 @@ from caracal_server.assembly.audit_settings import audit_settings
 from caracal_server.assembly.log_keys import log_key_routes, log_keys
 from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
+from caracal_server.assembly.start_entry import InstanceLog
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
 from caracal_server.web.peers.services import Service
@@ -50,6 +51,6 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     )
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
-        evidence=local_log(audit.sequencer, logs),
+        evidence=InstanceLog(local_log(audit.sequencer, logs), ground.peering.instance),
         answers=AuditPeerApi(audit.sequencer, store, logs).answers(),
     )

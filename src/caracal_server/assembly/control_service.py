@@ -81,6 +81,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=evidence,
+        zones=zones,
         answers=ControlPeerApi(published, operators, SqlKeyStore(database)).answers(),
         begin=begin,
     )

@@ -66,4 +66,4 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     app = make_gateway(
         parts, upstream, ground.settings, ground.issuer, ground.readiness, ground.registry
     )
-    return Built(app, evidence, begin_draining=app.begin_draining)
+    return Built(app, evidence, zones, begin_draining=app.begin_draining)

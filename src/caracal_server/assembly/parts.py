@@ -25,6 +25,7 @@ from caracal_server.assembly.audit_settings import audit_settings
 from caracal_server.assembly.derived_keys import FINGERPRINTS, RECEIPTS, derived_key
 from caracal_server.assembly.graph_limits import graph_limits
 from caracal_server.assembly.log_keys import log_keys
+from caracal_server.assembly.start_entry import InstanceLog
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.control.acts import ActLog
 from caracal_server.control.apply import ApplyZone
@@ -81,6 +82,7 @@ class Foundations:
     opener: HpkeOpener
     graphs: LiveGraphs
     audit: AuditService
+    evidence: InstanceLog
 
     @classmethod
     async def lay(
@@ -132,6 +134,7 @@ class Foundations:
             opener=opener,
             graphs=graphs,
             audit=audit,
+            evidence=InstanceLog(audit.sequencer, entropy.new_id()),
         )
 
 
@@ -153,7 +156,7 @@ def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operator
     settings = ControlSettings(
         pepper=base.pepper, fingerprint_key=derived_key(base.pepper, FINGERPRINTS)
     )
-    acts = ActLog(base.audit.sequencer, base.clock)
+    acts = ActLog(base.evidence, base.clock)
     operators = Operators(
         store=base.stores.operators,
         clock=base.clock,
@@ -217,7 +220,7 @@ def make_coordinator_service(base: Foundations, operators: Operators, issuer: st
             directory=base.zones,
             graphs=base.graphs,
             store=base.stores.graph,
-            evidence=base.audit.sequencer,
+            evidence=base.evidence,
             keys=base.zone_keys,
             operators=OperatorAuthentication(operators),
             digest_keys=(derived_key(base.pepper, RECEIPTS),),

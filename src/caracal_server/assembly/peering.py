@@ -123,7 +123,8 @@ class Peering:
 
     def evidence(self, stack: AsyncExitStack) -> RemoteEvidence:
         """The way to Audit's log, until the process drains."""
-        evidence = RemoteEvidence(self.channel(Service.AUDIT, Reason.EVIDENCE_UNAVAILABLE))
+        channel = self.channel(Service.AUDIT, Reason.EVIDENCE_UNAVAILABLE)
+        evidence = RemoteEvidence(channel, self.instance)
         evidence.start()
         stack.push_async_callback(evidence.close)
         return evidence

@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from caracal.authority.events import Entry
 from caracal.authority.outcomes import Unavailable
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.entropy import SystemEntropy
@@ -38,6 +39,7 @@ from caracal_server.assembly.settings import (
 )
 from caracal_server.assembly.start_entry import start_entry
 from caracal_server.ports.evidence import EvidenceLog
+from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.asgi import Application
 from caracal_server.web.health import Check, Readiness, health_routes
 from caracal_server.web.peers.gate import Answer
@@ -112,6 +114,7 @@ class Built:
 
     Attributes:
         app: the public listener's.
+        zones: those whose policies it decides by; `None` if it decides by none.
         answers: what peers may ask.
         begin: what needs peers; tried again until it is done. Until then public requests get 503.
         begin_draining: is called before the public listener drains.
@@ -119,6 +122,7 @@ class Built:
 
     app: Application
     evidence: EvidenceLog
+    zones: ZoneDirectory | None = None
     answers: tuple[Answer, ...] = ()
     begin: Callable[[], Awaitable[None]] = _nothing
     begin_draining: Callable[[], None] | None = None
@@ -139,21 +143,25 @@ class Beginning:
     def check(self) -> str | None:
         return self._why
 
-    async def run(self) -> None:
-        """Return once the service serves."""
-        entry = start_entry(
+    def _entry(self) -> Entry:
+        zones = self._built.zones
+        return start_entry(
             self._ground.clock,
-            self._ground.entropy,
+            self._ground.peering.instance,
             self._ground.settings,
             f"caracal {self._ground.peering.service}",
+            None if zones is None else zones.zones(),
         )
+
+    async def run(self) -> None:
+        """Return once the service serves."""
         begun = False
         while not self.done:
             try:
                 if not begun:
                     await self._built.begin()
                     begun = True
-                await self._built.evidence.append(entry)
+                await self._built.evidence.append(self._entry())
             except Unavailable as fault:
                 if self._why != fault.detail:
                     _log.warning("waits_for_peer", why=fault.detail)

@@ -68,6 +68,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=make_sts(parts, ground.settings, ground.issuer, ground.registry, stack),
         evidence=evidence,
+        zones=zones,
         answers=tuple(begun.holding(answer) for answer in api.answers()),
         begin=begun.load,
     )

@@ -141,6 +141,11 @@ class PrivateEgress:
                 networks.add((target, port))
         return cls(frozenset(names), frozenset(networks))
 
+    def __str__(self) -> str:
+        """Every entry, in one order whatever the order they were listed in."""
+        entries = (*self.names, *self.networks)
+        return " ".join(sorted(f"{what} {port or ''}".rstrip() for what, port in entries))
+
     def permits(self, host: str, port: int, address: IPAddress, kind: AddressClass) -> bool:
         """Say whether an entry opens `address`, of class `kind`, for a call to `host`."""
         for network, only_port in self.networks:

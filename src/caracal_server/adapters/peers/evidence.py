@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
@@ -41,10 +42,11 @@ class _Waiting:
 
 
 class RemoteEvidence:
-    """Implements `EvidenceLog` by asking Audit."""
+    """Implements `EvidenceLog` by asking Audit; `instance` is what each entry is marked with."""
 
-    def __init__(self, channel: PeerChannel) -> None:
+    def __init__(self, channel: PeerChannel, instance: str) -> None:
         self._channel = channel
+        self._instance = instance
         self._waiting: list[_Waiting] = []
         self._unsent: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -65,7 +67,7 @@ class RemoteEvidence:
         """
         self._require_open()
         receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(entry, receipt))
+        self._waiting.append(_Waiting(replace(entry, instance=self._instance), receipt))
         self._wake.set()
         return await receipt
 
@@ -76,7 +78,7 @@ class RemoteEvidence:
             Unavailable: too many wait already.
         """
         self._require_open()
-        self._waiting.append(_Waiting(entry, None))
+        self._waiting.append(_Waiting(replace(entry, instance=self._instance), None))
         if self._alarm is None:
             loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(LINGER_SECONDS, self._linger_over)
