@@ -1,11 +1,14 @@
 """Apart, the services keep every promise that they keep in one process."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from caracal.evidence.notes import parse_verifier_key
+from caracal.evidence.receipts import parse_receipt, verify_receipt
 from tests.apart.conftest import GRAPH_SECONDS
 from tests.support.deployment import READ, WRITE, eventually, reason
 
@@ -45,6 +48,21 @@ def test_a_call_is_governed_and_on_record(deployment, upstream):
     mandate = zone.entry(request_id, "call")["mandate"]
     [minted] = [one for one in zone.evidence(kind="exchange") if one.get("mandate") == mandate]
     assert minted["verdict"] == "allow"
+
+
+def test_audit_answers_the_receipt_of_what_another_service_decided(deployment):
+    zone = deployment.zone()
+    authority = zone.agent().authority()
+    control = deployment.running.control
+    url = f"{control}/v1/zones/{zone.id}/evidence/key"
+    key = parse_verifier_key(deployment.http.get(url, headers=deployment.operator).text.strip())
+    answers = (authority.ask(READ), authority.ask("api:unknown"), authority.call("/json"))
+    for answer, kind in zip(answers, ("exchange", "exchange", "call"), strict=True):
+        reference = answer.headers["caracal-receipt"]
+        receipt = deployment.http.get(f"{control}/v1/receipts/{reference}")
+        assert receipt.status_code == 200, receipt.text
+        entry = json.loads(verify_receipt(parse_receipt(receipt.text), key).entry)
+        assert (entry["kind"], entry["application"]) == (kind, authority.agent.application)
 
 
 def test_what_policy_does_not_permit_never_reaches_the_upstream(deployment, upstream):
