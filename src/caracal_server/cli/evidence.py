@@ -6,6 +6,7 @@ from caracal_server.cli import evidence_pack
 from caracal_server.cli.evidence_export import export, proof
 from caracal_server.cli.evidence_receipt import receipt
 from caracal_server.cli.evidence_tail import tail
+from caracal_server.cli.evidence_tiles import fsck, tiles
 from caracal_server.cli.evidence_verify import verify
 from caracal_server.cli.evidence_verify_receipt import verify_receipt_file
 
@@ -14,6 +15,8 @@ app.command("tail")(tail)
 app.command("export")(export)
 app.command("verify")(verify)
 app.command("proof")(proof)
+app.command("tiles")(tiles)
+app.command("fsck")(fsck)
 app.command("receipt")(receipt)
 app.command("verify-receipt")(verify_receipt_file)
 app.add_typer(evidence_pack.app, name="pack")
