@@ -15,8 +15,9 @@ from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.canonical import canonical_json
 from caracal.evidence.proofs import inclusion_nodes, prove_inclusion, verify_inclusion
+from caracal.evidence.tiles import MAX_ENTRY_BYTES, render_bundle
 from caracal.evidence.tree import TreeState, leaf_hash
-from caracal_server.audit.batches import Pending, Plan, canonical_entry
+from caracal_server.audit.batches import MAX_BARE_BYTES, Pending, Plan, canonical_entry
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.ports.evidence import StoredEntry
@@ -86,6 +87,20 @@ def test_a_lone_surrogate_in_an_entry_is_spelt_out_rather_than_lost():
     assert found.detail == "path \\ud800"
     assert found.policies == ("a", "\\udfff")
     assert found == pending.entry
+
+
+async def test_an_entry_that_no_bundle_could_hold_is_refused_and_the_longest_that_fits_is_not():
+    store = MemoryEvidenceStore()
+    sequencer = await started(store)
+    room = MAX_BARE_BYTES - len(canonical_entry(entry(detail="x"))) + 1
+    longest, longer = entry(detail="x" * room), entry(detail="x" * (room + 1))
+    with pytest.raises(Unavailable, match="longer than a log takes"):
+        await sequencer.append(longer)
+    with pytest.raises(Unavailable, match="longer than a log takes"):
+        sequencer.enqueue(longer)
+    await sequencer.append(longest)
+    await sequencer.close()
+    assert len(render_bundle([one.data for one in store.log(ZONE).entries])) <= 2 + MAX_ENTRY_BYTES
 
 
 async def test_a_thousand_concurrent_appends_each_get_their_own_provable_place():

@@ -8,7 +8,8 @@ import msgspec
 
 from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Unavailable
+from caracal.authority.outcomes import Reason, Unavailable
+from caracal.evidence.tiles import MAX_ENTRY_BYTES
 from caracal.evidence.tree import TreeState, leaf_hash, node_hash
 from caracal_server.ports.evidence import LogBatch, LogPosition, Receipt, StoredEntry, TreeNode
 
@@ -26,11 +27,18 @@ _AFTER: Final = tuple(
 """The fields that follow in the canonical form, with what begins them there."""
 
 
+MAX_BARE_BYTES: Final = MAX_ENTRY_BYTES - len(b',"sequenced_at":') - len(str(2**53))
+"""Of an entry before it is sequenced: what an entry bundle can hold, less what that adds."""
+
+
 class Pending:
     """An entry that waits; `future` is `None` for a result, whose caller does not.
 
     `data` lacks the instant of sequencing until `sequenced` has been called, every time it is planned.
     `stored` is set when a commit turns out to have succeeded after all.
+
+    Raises:
+        Unavailable: on construction, for an entry that no entry bundle could hold.
     """
 
     __slots__ = ("_bare", "_cut", "data", "entry", "future", "leaf", "stored")
@@ -43,6 +51,11 @@ class Pending:
         except UnicodeEncodeError:
             entry = _without_surrogates(entry)
             data = _encode(entry)
+        if len(data) > MAX_BARE_BYTES:
+            raise Unavailable(
+                Reason.EVIDENCE_UNAVAILABLE,
+                f"an entry of {len(data)} bytes is longer than a log takes",
+            )
         self.entry = entry
         self.data = self._bare = data
         self._cut = _cut(entry, data)
