@@ -134,7 +134,7 @@ async def test_a_receipt_waits_for_the_checkpoint_and_says_so_when_none_comes():
     service = build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings())
     await service.sequencer.start()
     place = await service.sequencer.append(entry())
-    impatient = Receipts(store, REFERENCES, wait_s=0.1)
+    impatient = Receipts(store, REFERENCES, wait_s=0.2)
     refused = await impatient.fetch(place.reference)
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.RECEIPT_NOT_READY
@@ -170,7 +170,7 @@ async def test_a_witnessed_receipt_has_a_checkpoint_that_witnesses_cosigned_or_n
     async def newest(_zone_id):
         return cosigned[-1] if cosigned else None
 
-    receipts = Receipts(store, REFERENCES, witnessed=newest, wait_s=0.1)
+    receipts = Receipts(store, REFERENCES, witnessed=newest, wait_s=0.2)
     late = await receipts.fetch(place.reference, witnessed=True)
     assert isinstance(late, Refused)
     assert late.reason is Reason.RECEIPT_NOT_WITNESSED

@@ -14,7 +14,7 @@ from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import read_query
 from caracal_server.web.routes import Route, reply_response
 
-MAX_AT_ONCE: Final = 256
+MAX_AT_ONCE: Final = 128
 """Each may wait for a checkpoint; more are told to come back, so that nothing else waits for them."""
 
 

@@ -18,7 +18,7 @@ from caracal_server.ports.evidence import EvidenceStore, StoredCheckpoint, Store
 WAIT_SECONDS: Final = 1.5
 """How long to wait for the checkpoint that covers an entry; one is signed every half second."""
 
-_LOOK_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.1
 _NO_LEAF: Final = bytes(32)
 _UNKNOWN: Final = Refused(Reason.RECEIPT_UNKNOWN)
 
