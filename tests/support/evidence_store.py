@@ -79,6 +79,16 @@ class MemoryEvidenceStore:
         found = await self.nodes(zone_id, wanted)
         return b"".join(found.values()) if len(found) == tile.width else None
 
+    async def first_kept(self, zone_id: ZoneId) -> int:
+        entries = self.log(zone_id).entries
+        return entries[0].index if entries else 0
+
+    async def drop(self, zone_id: ZoneId, stop: int) -> None:
+        log = self.log(zone_id)
+        if stop % 256 or not 0 <= stop < log.position.size:
+            raise ValueError("whole bundles are dropped, and never the last")
+        log.entries = [entry for entry in log.entries if entry.index >= stop]
+
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
         found = [entry for entry in self.log(zone_id).entries if _matches(entry, query)]
         found.sort(key=lambda entry: entry.index, reverse=not query.ascending)

@@ -133,6 +133,19 @@ class EvidenceStore(Protocol):
         """The hashes of a tile, one after the other; `None` where the log is too short for it."""
         ...
 
+    async def first_kept(self, zone_id: ZoneId) -> int:
+        """Index of the first entry that was not dropped; 0 of an empty log."""
+        ...
+
+    async def drop(self, zone_id: ZoneId, stop: int) -> None:
+        """Drop the entries before `stop`, a multiple of 256, and keep every hash of the tree.
+
+        Raises:
+            ValueError: `stop` is none, or the entries from there on would be too few.
+            Unavailable: some, from the first on, may have been dropped.
+        """
+        ...
+
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]: ...
 
     def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:

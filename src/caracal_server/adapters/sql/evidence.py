@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, li
 
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
-from caracal.evidence.tiles import Tile
+from caracal.evidence.tiles import WIDTH, Tile
 from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.evidence_layout import (
     LOG_PLACES,
@@ -19,6 +19,7 @@ from caracal_server.adapters.sql.evidence_layout import (
     span_of,
 )
 from caracal_server.adapters.sql.evidence_nodes import PAGE, read_nodes, read_tile
+from caracal_server.adapters.sql.evidence_retention import drop_some, first_kept
 from caracal_server.adapters.sql.evidence_search import fetch_entries, search, select_entries
 from caracal_server.adapters.sql.instants import from_us, to_us
 from caracal_server.adapters.sql.statements import (
@@ -149,6 +150,23 @@ class SqlEvidenceStore:
             return None if log is None or tile.end > size else read_tile(connection, log, tile)
 
         return await self._database.read(work)
+
+    async def first_kept(self, zone_id: ZoneId) -> int:
+        def work(connection: Connection) -> int:
+            log, _ = _log(connection, zone_id)
+            return 0 if log is None else first_kept(connection, log)
+
+        return await self._database.read(work)
+
+    async def drop(self, zone_id: ZoneId, stop: int) -> None:
+        def work(connection: Connection) -> bool:
+            log, size = _log(connection, zone_id)
+            if log is None or stop % WIDTH or not 0 <= stop < size:
+                raise ValueError("whole bundles are dropped, and never the last")
+            return drop_some(connection, log, stop)
+
+        while await self._database.transact(work):
+            pass
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
         def work(connection: Connection) -> tuple[StoredEntry, ...]:

@@ -9,10 +9,14 @@ the tree costs no rows of its own, and any node is in the row of its last entry.
 Spans. An index on sessions or requests would touch a page of its own for nearly every entry, and writing
 pages is what a commit costs. Instead each run of 512 entries, once whole, is summed up: which values
 it mentions and what time it covers. A search reads the summaries, then only the spans that may match.
+
+Dropped entries. Of 256 entries that were dropped a single row is left: their leaf hashes, then the hashes
+of the larger subtrees that the last of them completes. What lies between can be computed from these.
 """
 
 from collections.abc import Iterable, Sequence
 
+from caracal.evidence.tiles import HEIGHT
 from caracal_server.ports.evidence import LogBatch, TreeNode
 
 INDEX_BITS = 40
@@ -34,6 +38,11 @@ def index_of(place: int) -> int:
 
 def span_of(log: int, index: int) -> int:
     return place_of(log, index) >> SPAN_BITS
+
+
+def tile_of(log: int, index: int) -> int:
+    """Number of the row that is left of an entry's 256 neighbours once they are dropped."""
+    return place_of(log, index) >> HEIGHT
 
 
 def last_entry_under(level: int, index: int) -> int:

@@ -280,6 +280,13 @@ evidence_mention = Table(
     sqlite_with_rowid=False,
 )
 
+evidence_tile = Table(
+    "evidence_tile",
+    metadata,
+    Column("tile", Place, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
 evidence_checkpoint = Table(
     "evidence_checkpoint",
     metadata,
