@@ -68,6 +68,15 @@ def find_connection(
     return Connection(address, _read_token(token_file or Path(running.operator_token_file)))
 
 
+def connection_with(server: str, token: Secret) -> Connection:
+    """For programs that say themselves where to and with which token.
+
+    Raises:
+        CommandFailed: the address can not be used.
+    """
+    return Connection(_checked(server), token)
+
+
 def find_address(server: str | None, data: Path | None = None) -> Connection:
     """Find the server for what needs no token: as given, by the environment, or as written down.
 

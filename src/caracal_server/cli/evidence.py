@@ -5,6 +5,7 @@ import typer
 from caracal_server.cli import evidence_pack
 from caracal_server.cli.evidence_export import export, proof
 from caracal_server.cli.evidence_receipt import receipt
+from caracal_server.cli.evidence_ship import ship
 from caracal_server.cli.evidence_tail import tail
 from caracal_server.cli.evidence_tiles import fsck, tiles
 from caracal_server.cli.evidence_verify import verify
@@ -19,4 +20,5 @@ app.command("tiles")(tiles)
 app.command("fsck")(fsck)
 app.command("receipt")(receipt)
 app.command("verify-receipt")(verify_receipt_file)
+app.command("ship")(ship)
 app.add_typer(evidence_pack.app, name="pack")
