@@ -49,6 +49,9 @@ class Granted(msgspec.Struct, frozen=True):
     asked: Asked | None = None
 
 
+_NOTHING = Refused(Reason.RESOURCE_UNKNOWN)
+
+
 def decide_exchange(
     zone: Zone,
     graph: ZoneGraph,
@@ -59,9 +62,7 @@ def decide_exchange(
 ) -> Granted | Refused:
     """Decide on a mandate.
 
-    A request for several resources is granted for those that pass; when none does, the first refusal
-    is the answer.
-
+    Of several resources those that pass are granted; when none does, the first refusal is the answer.
     Source: RFC 8693 section 2; docs/policy.md; docs/delegation.md D9.
     """
     if not request.resources:
@@ -85,18 +86,15 @@ def decide_exchange(
         if isinstance(outcome, Refused):
             refusal = refusal or outcome
             continue
-        resource, deciding = outcome
-        granted.append(resource)
-        policies.update(dict.fromkeys(deciding))
-    if question is not None:
-        question = msgspec.structs.replace(question, resources=tuple(asked)) if asked else None
+        granted.append(outcome[0])
+        policies.update(dict.fromkeys(outcome[1]))
+    delegation = None if held is None else held.delegation
+    question = None if question is None or not asked else question.about(asked)
     if not granted:
-        path = () if held is None or held.delegation is None else held.delegation.path
-        refusal = refusal or Refused(Reason.RESOURCE_UNKNOWN)
-        return replace(refusal, asked=question, delegations=path)
-    delegated = held is not None and held.delegation is not None
+        path = () if delegation is None else delegation.path
+        return replace(refusal or _NOTHING, asked=question, delegations=path)
     return Granted(
-        mandate_class=MandateClass.GATEWAY if delegated else MandateClass.SESSION,
+        mandate_class=MandateClass.SESSION if delegation is None else MandateClass.GATEWAY,
         resources=tuple(granted),
         scopes=request.scopes,
         expires_at=expires_at,

@@ -25,6 +25,7 @@ COMMANDS = {
     "user": "users",
     "evidence": "evidence",
     "explain": "explain",
+    "replay": "replay",
     "key": "keys",
     "application": "applications",
     "operator": "operators",

@@ -23,6 +23,7 @@ from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.views import (
     InstallationView,
     PolicyVersionList,
+    PolicyVersionView,
     StatusView,
     ZoneList,
     applied_view,
@@ -83,6 +84,7 @@ class ZoneApi:
             Route("PUT", "/v1/zones/{zone}", self.put_zone),
             Route("GET", "/v1/zones/{zone}", self.zone),
             Route("GET", "/v1/zones/{zone}/policy-versions", self.policy_versions),
+            Route("GET", "/v1/zones/{zone}/policy-versions/{digest}", self.policy_version),
             Route("POST", "/v1/zones/{zone}/keys/rotate", self.rotate_key),
             Route("POST", "/v1/zones/{zone}/applications/{application}/secret", self.renew_secret),
         )
@@ -169,16 +171,24 @@ class ZoneApi:
 
     async def policy_versions(self, request: Request) -> Response:
         """Every policy that the zone ever had, oldest first."""
+        return json_response(PolicyVersionList(await self._versions(request)))
+
+    async def policy_version(self, request: Request) -> Response:
+        """The version with that digest, which entries name."""
+        digest = request.path_params["digest"]
+        for version in await self._versions(request):
+            if version.digest == digest:
+                return json_response(version)
+        detail = "the zone never had a policy with this digest"
+        raise RequestRefused(Problem(Reason.REQUEST_MALFORMED, detail, variant=Variant.NOT_FOUND))
+
+    async def _versions(self, request: Request) -> tuple[PolicyVersionView, ...]:
         reference = request.path_params["zone"]
         await self.gate.admit(request, OperatorScope.READ, target=reference, zone=reference)
         record = await self.gate.zone(reference)
         active = None if record.policy is None else record.policy.digest
         versions = await self.gate.store.policy_versions(record.id)
-        return json_response(
-            PolicyVersionList(
-                tuple(policy_view(entry, active=entry.digest == active) for entry in versions)
-            )
-        )
+        return tuple(policy_view(entry, active=entry.digest == active) for entry in versions)
 
     async def rotate_key(self, request: Request) -> Response:
         reference = request.path_params["zone"]

@@ -1,9 +1,13 @@
 """The Gateway's entries: the decision on a call, and what became of it."""
 
+import hashlib
 from typing import Final
 
+import msgspec
+from msgspec.structs import replace
+
 from caracal.authority.admission import AdmittedCall
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
+from caracal.authority.events import ENTRY_FORMAT, CallError, Entry, Kind, Verdict
 from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Refused
 from caracal.authority.policy.recording import MAX_OPERATION, recorded
@@ -15,7 +19,9 @@ MAX_TEXT: Final = 1024
 """Characters of a detail that are kept: callers choose how long they are."""
 
 
-def allowed(request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int) -> Entry:
+def allowed(
+    request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int, query: bytes = b""
+) -> Entry:
     """An admitted call, before it goes upstream."""
     mandate, asked = admitted.mandate, admitted.asked
     application = zone.applications.get(mandate.application_id)
@@ -36,6 +42,7 @@ def allowed(request_id: str, zone: Zone, admitted: AdmittedCall, *, at: int) -> 
         operation=f"{admitted.call.method} {admitted.call.path}"[:MAX_OPERATION],
         scopes=asked.scopes.render(),
         mandate=mandate.id,
+        arguments=_digest(query),
         policies=admitted.policies,
     )
     return recorded(entry, asked, policy_digest(zone))
@@ -50,25 +57,9 @@ def refused(
     refusal: Refused,
     *,
     at: int,
+    query: bytes = b"",
 ) -> Entry:
     """A refused call; without a `mandate` nobody was proven to have made it."""
-    detail = refusal.detail[:MAX_TEXT]
-    if mandate is None:
-        return Entry(
-            format=ENTRY_FORMAT,
-            kind=Kind.CALL,
-            zone=zone.id,
-            at=at,
-            request=request_id,
-            verdict=Verdict.REFUSE,
-            reason=refusal.reason,
-            detail=detail,
-            resource=resource[:MAX_RESOURCE],
-            operation=operation[:MAX_OPERATION],
-        )
-    application = zone.applications.get(mandate.application_id)
-    asked = refusal.asked
-    scopes = mandate.scopes if asked is None else asked.scopes
     entry = Entry(
         format=ENTRY_FORMAT,
         kind=Kind.CALL,
@@ -77,15 +68,23 @@ def refused(
         request=request_id,
         verdict=Verdict.REFUSE,
         reason=refusal.reason,
-        detail=detail,
+        detail=refusal.detail[:MAX_TEXT],
+        resource=resource[:MAX_RESOURCE],
+        operation=operation[:MAX_OPERATION],
+        arguments=_digest(query),
+    )
+    if mandate is None:
+        return entry
+    asked, application = refusal.asked, zone.applications.get(mandate.application_id)
+    scopes = mandate.scopes if asked is None else asked.scopes
+    entry = replace(
+        entry,
         application=mandate.application_id,
         application_name="" if application is None else application.name,
         subject=mandate.subject,
         subject_issuer=mandate.subject_issuer,
         session=mandate.session_id or "",
         delegations=mandate.delegation_path,
-        resource=resource[:MAX_RESOURCE],
-        operation=operation[:MAX_OPERATION],
         scopes=scopes.render(),
         held="" if scopes == mandate.scopes else mandate.scopes.render(),
         mandate=mandate.id,
@@ -94,16 +93,19 @@ def refused(
     return recorded(entry, asked, policy_digest(zone))
 
 
-def result(
-    call: Entry,
-    failure: Refused | None,
-    *,
-    at: int,
-    status: int = 0,
-    received_bytes: int = 0,
-    sent_bytes: int = 0,
-    duration_us: int = 0,
-) -> Entry:
+class Carried(msgspec.Struct, frozen=True):
+    """What was carried of a call, and what ended it; as far as it came. Digests are hexadecimal."""
+
+    status: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    duration_us: int = 0
+    body: str = ""
+    answer: str = ""
+    error: CallError = CallError.NONE
+
+
+def result(call: Entry, failure: Refused | None, carried: Carried, *, at: int) -> Entry:
     """What became of the call whose admission is `call`.
 
     Clients choose request ids and may choose one twice: the mandate, used once, tells calls apart.
@@ -121,8 +123,15 @@ def result(
         resource=call.resource,
         mandate=call.mandate,
         answers=call.request,
-        status=status,
-        received_bytes=received_bytes,
-        sent_bytes=sent_bytes,
-        duration_us=duration_us,
+        status=carried.status,
+        received_bytes=carried.received_bytes,
+        sent_bytes=carried.sent_bytes,
+        duration_us=carried.duration_us,
+        body=carried.body,
+        answer=carried.answer,
+        error=carried.error,
     )
+
+
+def _digest(query: bytes) -> str:
+    return hashlib.sha256(query).hexdigest() if query else ""

@@ -5,7 +5,7 @@ else; of one whose entry does not say it, nothing is claimed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -50,7 +50,7 @@ class Group(msgspec.Struct, frozen=True):
 
     Attributes:
         policies: the ids that decide now, over all of them; `reasons` why, where they are refused.
-        example: the request id of one of them; `index` its place.
+        example: the request id of the first of them; `index` its place.
     """
 
     application: str
@@ -101,25 +101,34 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Tally:
-    count: int
-    example: str
-    index: int
-    policies: dict[str, None]
-    reasons: dict[str, None]
+    """How many, the first of them in the log, and what decided."""
+
+    count: int = 0
+    example: str = ""
+    index: int = -1
+    policies: dict[str, None] = field(default_factory=dict)
+    reasons: dict[str, None] = field(default_factory=dict)
+
+    def take(self, index: int, entry: Entry) -> None:
+        self.count += 1
+        if self.index < 0 or index < self.index:
+            self.index, self.example = index, entry.request
 
 
 class Replay:
     """Takes entries, in any order, and says at the end what came out otherwise."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, limit: int = MAX_REMEMBERED) -> None:
+        """Replay under what `engine` finds, and remember at most `limit` outcomes."""
         self._engine = engine
+        self._limit = limit
         self._known: dict[tuple[object, ...], Outcome | Missing] = {}
         self._decisions = 0
         self._differing = 0
         self._first: Difference | None = None
         self._allowed: dict[tuple[str, str, str], _Tally] = {}
         self._refused: dict[tuple[str, str, str], _Tally] = {}
-        self._unreplayed: dict[Missing, Unreplayed] = {}
+        self._unreplayed: dict[Missing, _Tally] = {}
 
     def take(self, index: int, entry: Entry) -> None:
         """Decide an entry again; one that asked no policy is passed over."""
@@ -128,9 +137,7 @@ class Replay:
         self._decisions += 1
         outcome = self.outcome(entry)
         if isinstance(outcome, Missing):
-            before = self._unreplayed.get(outcome)
-            count = 1 if before is None else before.count + 1
-            self._unreplayed[outcome] = Unreplayed(outcome, count, entry.request, index)
+            self._unreplayed.setdefault(outcome, _Tally()).take(index, entry)
             return
         if reproduces(entry, outcome):
             return
@@ -144,7 +151,7 @@ class Replay:
         key = _identity(entry)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= MAX_REMEMBERED:
+            if len(self._known) >= self._limit:
                 self._known.clear()
             known = self._known[key] = self._decide(entry)
         return known
@@ -167,8 +174,8 @@ class Replay:
                 continue
             group = (entry.application_name, resource, _operation(outcome.asked))
             groups = self._allowed if now else self._refused
-            tally = groups.setdefault(group, _Tally(0, entry.request, index, {}, {}))
-            tally.count += 1
+            tally = groups.setdefault(group, _Tally())
+            tally.take(index, entry)
             if now:
                 tally.policies |= dict.fromkeys(outcome.policies)
             elif refusal is not None:
@@ -177,7 +184,8 @@ class Replay:
 
     def report(self) -> Report:
         """What was found so far."""
-        missing = tuple(sorted(self._unreplayed.values(), key=lambda one: -one.count))
+        tallies = sorted(self._unreplayed.items(), key=lambda one: -one[1].count)
+        missing = tuple(Unreplayed(why, one.count, one.example, one.index) for why, one in tallies)
         return Report(
             decisions=self._decisions,
             replayed=self._decisions - sum(one.count for one in missing),
@@ -276,7 +284,14 @@ def _operation(asked: Asked) -> str:
 
 def _groups(tallies: dict[tuple[str, str, str], _Tally]) -> tuple[Group, ...]:
     found = [
-        Group(*name, one.count, tuple(one.policies), tuple(one.reasons), one.example, one.index)
+        Group(
+            *name,
+            one.count,
+            tuple(sorted(one.policies)),
+            tuple(one.reasons),
+            one.example,
+            one.index,
+        )
         for name, one in tallies.items()
     ]
-    return tuple(sorted(found, key=lambda group: (-group.count, group.application, group.resource)))
+    return tuple(sorted(found, key=lambda group: (-group.count, group.index)))

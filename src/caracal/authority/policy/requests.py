@@ -1,5 +1,6 @@
 """What policy is asked, and what it answers."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -61,6 +62,10 @@ class Asked(msgspec.Struct, frozen=True):
     method: str = ""
     path: str = ""
     undeclared: ScopeSet = NO_SCOPES
+
+    def about(self, resources: Iterable[str]) -> "Asked":
+        """The same about these resources."""
+        return msgspec.structs.replace(self, resources=tuple(resources))
 
     def question(self, resource: str, scope: Scope) -> PolicyRequest:
         """What is asked about one scope on one resource."""

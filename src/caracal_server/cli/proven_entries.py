@@ -1,0 +1,59 @@
+"""The entries of a bundle that verifies."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from caracal.evidence.bundle import verify_bundle
+from caracal.evidence.bundle_lines import is_closing, parse_entry
+from caracal.evidence.errors import BundleError, EvidenceError
+from caracal.evidence.notes import parse_verifier_key
+from caracal_server.cli.bundle_file import bounded_lines
+from caracal_server.cli.failures import CommandFailed, ExitCode
+
+
+def proven_entries(file: Path, log_key: str | None) -> Iterator[tuple[int, bytes]]:
+    """Verify a bundle whole, then yield its entries with their indexes.
+
+    Raises:
+        CommandFailed: it can not be read, does not verify, or is another one on the second reading.
+    """
+    try:
+        key = None if log_key is None else parse_verifier_key(log_key.strip())
+    except EvidenceError as fault:
+        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+    try:
+        with file.open("rb") as stream:
+            first, second = _Digested(stream), _Digested(stream)
+            verify_bundle(iter(first), key)
+            stream.seek(0)
+            lines = iter(second)
+            next(lines)
+            for line in lines:
+                if not is_closing(line):
+                    found = parse_entry(line)
+                    yield found.index, found.entry
+            if first.digest.digest() != second.digest.digest():
+                raise BundleError("it changed while it was read")
+    except EvidenceError as fault:
+        raise CommandFailed(
+            ExitCode.REFUSED,
+            f"{file} does not verify: {fault}",
+            "nothing in it can be relied on; get the evidence anew from its source",
+        ) from None
+    except OSError as fault:
+        raise CommandFailed(ExitCode.USAGE, f"can not read {file}: {fault.strerror}") from None
+
+
+class _Digested:
+    """The lines of a file, and the digest of those that were read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.digest = sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in bounded_lines(self._stream):
+            self.digest.update(line)
+            yield line
