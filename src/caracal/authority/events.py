@@ -67,7 +67,7 @@ class CallError(StrEnum):
     """The caller's body was too large, too late or malformed."""
     CUT_BY_REVOCATION = "cut_by_revocation"
     GIVEN_UP = "given_up"
-    """The Gateway was told to stop while the call was under way."""
+    """The Gateway ended it: it was told to stop, or could not tell any more whether authority lasts."""
     INTERNAL = "internal"
     NONE = ""
 

@@ -50,14 +50,7 @@ def make_gateway(
     readiness: Readiness,
     registry: CollectorRegistry,
 ) -> GatewayApp:
-    gateway_settings = GatewaySettings(
-        issuer=issuer,
-        minimum_remaining=settings["MINIMUM_REMAINING_SECONDS"],
-        max_request_bytes=settings["MAX_REQUEST_BYTES"],
-        max_in_flight=settings["MAX_IN_FLIGHT"],
-        caller_idle=settings["IDLE_TIMEOUT_SECONDS"],
-        trust_forwarded=settings["TRUST_FORWARDED"],
-    )
+    gateway_settings = _settings(settings, issuer)
     metrics = GatewayMetrics(registry)
     enforcement = Enforcement(
         settings=gateway_settings,
@@ -91,6 +84,18 @@ def make_gateway(
         entropy=parts.entropy,
         own=own,
         metrics=metrics,
+    )
+
+
+def _settings(settings: dict[str, Any], issuer: str) -> GatewaySettings:
+    return GatewaySettings(
+        issuer=issuer,
+        minimum_remaining=settings["MINIMUM_REMAINING_SECONDS"],
+        max_request_bytes=settings["MAX_REQUEST_BYTES"],
+        max_in_flight=settings["MAX_IN_FLIGHT"],
+        caller_idle=settings["IDLE_TIMEOUT_SECONDS"],
+        trust_forwarded=settings["TRUST_FORWARDED"],
+        body_digests=settings["BODY_DIGESTS"],
     )
 
 

@@ -109,8 +109,7 @@ class Foundations:
         pepper = ring.client_secret_pepper(
             needed_by=_if(any(record.secret_hashes for record in records), "client secrets")
         )
-        opener = _opener(ring, records)
-        credentials = OpenedCredentials(opener)
+        credentials = OpenedCredentials(opener := _opener(ring, records))
         zones, graphs = MemoryZones(), LiveGraphs(graph_limits(settings))
         for record in records:
             credentials.install(record)

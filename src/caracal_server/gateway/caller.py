@@ -1,6 +1,7 @@
 """The caller's side of a call: its body as it comes, and whether it is still there."""
 
 import asyncio
+import hashlib
 from typing import Final
 
 from caracal.authority.outcomes import Reason, Refused
@@ -18,19 +19,23 @@ class Body:
 
     Attributes:
         late: the caller stopped sending, and may still be there.
+        sum: SHA-256 of what has been read; `None` where it is not taken.
         whole: all of it has been read.
 
     Raises:
         CallFailed: while iterating: it is larger, or the caller is gone or sends nothing.
     """
 
-    __slots__ = ("_idle_seconds", "_limit", "_receive", "late", "read_bytes", "whole")
+    __slots__ = ("_idle_seconds", "_limit", "_receive", "late", "read_bytes", "sum", "whole")
 
-    def __init__(self, receive: Receive, limit: int, idle_seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, limit: int, idle_seconds: float, *, digests: bool = False
+    ) -> None:
         self._receive = receive
         self._limit = limit
         self._idle_seconds = idle_seconds
         self.read_bytes = 0
+        self.sum = hashlib.sha256() if digests else None
         self.late = False
         self.whole = False
 
@@ -48,8 +53,14 @@ class Body:
             if self.read_bytes > self._limit:
                 raise CallFailed(too_large(self._limit))
             if chunk:
+                if self.sum is not None:
+                    self.sum.update(chunk)
                 return chunk
         raise StopAsyncIteration
+
+    def digest(self) -> str:
+        """Hex SHA-256 of what has been read; empty without any, or where it is not taken."""
+        return "" if self.sum is None or not self.read_bytes else self.sum.hexdigest()
 
     async def _next_message(self) -> Message:
         try:

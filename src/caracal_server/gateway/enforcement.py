@@ -125,10 +125,13 @@ class Enforcement:
                     _operation(incoming, target),
                     outcome,
                     at=self.clock.now_us(),
+                    query=incoming.query,
                 )
             )
             return RecordedRefusal(outcome, recorded.reference)
-        entry = entries.allowed(incoming.request_id, zone, outcome, at=self.clock.now_us())
+        entry = entries.allowed(
+            incoming.request_id, zone, outcome, at=self.clock.now_us(), query=incoming.query
+        )
         receipt = await self._record(entry)
         return Admission(outcome, target, entry, receipt)
 
@@ -207,6 +210,7 @@ class Enforcement:
                     _operation(incoming, stopped.target),
                     stopped.refused,
                     at=self.clock.now_us(),
+                    query=incoming.query,
                 )
             )
         return stopped.refused

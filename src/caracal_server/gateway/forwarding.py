@@ -11,11 +11,13 @@ from caracal.authority.zones import CredentialKind, Provider
 from caracal.tokens.refusal import TokenRefused
 from caracal.wire.headers import Headers, forwardable_request_headers
 from caracal.wire.upstream_url import UpstreamUrl
+from caracal_server.gateway.caller import Body
 from caracal_server.gateway.enforcement import Admission, IncomingCall
+from caracal_server.gateway.entries import Carried
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import CallFailed, Passage, Passages
 from caracal_server.gateway.placement import Placement, place, without_parameters
-from caracal_server.gateway.results import Results
+from caracal_server.gateway.results import Results, class_of
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.keys import Credentials
@@ -55,25 +57,36 @@ class Forwarding:
         self._urls: dict[str, UpstreamUrl] = {}
         self.passages = Passages(authority)
 
-    def open(self, admission: Admission, task: asyncio.Task[object], started: float) -> Passage:
+    def open(
+        self,
+        admission: Admission,
+        task: asyncio.Task[object],
+        started: float,
+        *,
+        digests: bool = False,
+    ) -> Passage:
         """Begin to carry an admitted call; `close` it whatever happens."""
-        passage = Passage(admission.admitted.mandate, admission.entry, task, started)
+        mandate = admission.admitted.mandate
+        passage = Passage(mandate, admission.entry, task, started, digests=digests)
         self.passages.open(passage)
         return passage
 
-    def close(self, passage: Passage, *, sent_bytes: int) -> None:
-        """The call is over: record what became of it."""
+    def close(self, passage: Passage, body: Body | None) -> None:
+        """The call is over: record what became of it; `body` is what the caller sent."""
         self.passages.close(passage)
         failure = passage.failure
         self._metrics.count(None if failure is None else failure.reason)
-        self._results.record(
-            passage.entry,
-            failure,
+        seconds = self._clock.monotonic() - passage.started
+        carried = Carried(
             status=passage.status,
             received_bytes=passage.received_bytes,
-            sent_bytes=sent_bytes,
-            seconds=self._clock.monotonic() - passage.started,
+            sent_bytes=0 if body is None else body.read_bytes,
+            duration_us=int(seconds * 1_000_000),
+            body="" if body is None else body.digest(),
+            answer=passage.digest(),
+            error=class_of(failure) if passage.error is None else passage.error,
         )
+        self._results.record(passage.entry, failure, carried)
 
     async def send(
         self,
@@ -131,6 +144,8 @@ class Forwarding:
         if refused is not None:
             raise CallFailed(refused)
         passage.received_bytes += len(chunk)
+        if passage.answer is not None:
+            passage.answer.update(chunk)
 
     def _require_authority(self, admitted: AdmittedCall) -> None:
         refused = self.passages.revoked(admitted.mandate)

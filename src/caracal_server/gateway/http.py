@@ -15,6 +15,7 @@ from caracal_server.gateway.forwarding import Forwarding, refusal_of
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import CallFailed, Passage
 from caracal_server.gateway.placement import Placement
+from caracal_server.gateway.results import UPSTREAM_CLASSES
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
@@ -135,11 +136,13 @@ class GatewayApp:
         send: Send,
     ) -> None:
         """Carry an admitted call to its end: one result for it, whichever way it ends."""
-        passage = self.forwarding.open(admission, _current_task(), started)
+        digests = self.settings.body_digests
+        passage = self.forwarding.open(admission, _current_task(), started, digests=digests)
         body = None
         if incoming.arrival.has_body:
             idle_seconds = self.settings.caller_idle.total_seconds()
-            body = Body(receive, self.settings.max_request_bytes, idle_seconds)
+            limit = self.settings.max_request_bytes
+            body = Body(receive, limit, idle_seconds, digests=digests)
         watch = Watch(receive, body, passage)
         try:
             await self._exchange(scope, incoming, admission, passage, body, send)
@@ -149,9 +152,11 @@ class GatewayApp:
                 raise
         except Exception as fault:  # noqa: BLE001 (whatever went wrong, the call has failed)
             passage.failure = _failure(fault, incoming.request_id)
+            if isinstance(fault, UpstreamError):
+                passage.error = UPSTREAM_CLASSES[fault.kind]
         finally:
             watch.close()
-            self.forwarding.close(passage, sent_bytes=0 if body is None else body.read_bytes)
+            self.forwarding.close(passage, body)
         # A response that has begun and is not whole is left unfinished: the server then cuts the
         # connection, and nobody can take what arrived for all there is.
         if passage.failure is not None and not passage.began:

@@ -1,9 +1,10 @@
 """Calls on their way, so that a revocation or a caller who leaves can end them at once."""
 
 import asyncio
+import hashlib
 from typing import final
 
-from caracal.authority.events import Entry
+from caracal.authority.events import CallError, Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Reason, Refused, Unavailable
@@ -32,14 +33,18 @@ class Passage:
 
     Attributes:
         failure: why it failed; `None` while it has not.
+        error: what the upstream did to it, if it was the upstream.
+        answer: SHA-256 of the response's body so far; `None` where it is not taken.
         began: the caller has been sent the beginning of a response.
     """
 
     __slots__ = (
         "_over",
         "_stopped",
+        "answer",
         "began",
         "entry",
+        "error",
         "failure",
         "mandate",
         "received_bytes",
@@ -49,7 +54,13 @@ class Passage:
     )
 
     def __init__(
-        self, mandate: Mandate, entry: Entry, task: asyncio.Task[object], started: float
+        self,
+        mandate: Mandate,
+        entry: Entry,
+        task: asyncio.Task[object],
+        started: float,
+        *,
+        digests: bool = False,
     ) -> None:
         self.mandate = mandate
         self.entry = entry
@@ -59,6 +70,8 @@ class Passage:
         self.received_bytes = 0
         self.began = False
         self.failure: Refused | None = None
+        self.error: CallError | None = None
+        self.answer = hashlib.sha256() if digests else None
         self._stopped: Refused | None = None
         self._over = False
 
@@ -75,6 +88,12 @@ class Passage:
         self.failure = self._stopped
         self.task.uncancel()
         return True
+
+    def digest(self) -> str:
+        """Hex SHA-256 of what came back; empty without any, or where it is not taken."""
+        if self.answer is None or not self.received_bytes:
+            return ""
+        return self.answer.hexdigest()
 
     def finish(self) -> None:
         """From here on nothing can stop it."""

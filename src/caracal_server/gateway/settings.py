@@ -15,6 +15,7 @@ class GatewaySettings:
     max_header_bytes: of all request headers together.
     max_in_flight: calls at once; one more gets 503 and `Retry-After`.
     caller_idle: how long a caller may send nothing of a body that it has announced.
+    body_digests: whether the SHA-256 of both bodies of a call is recorded.
     trust_forwarded: whether the peer is a proxy whose `X-Forwarded-*` is believed.
     """
 
@@ -25,6 +26,7 @@ class GatewaySettings:
     max_in_flight: int = 1024
     caller_idle: timedelta = timedelta(seconds=60)
     trust_forwarded: bool = False
+    body_digests: bool = True
 
     def __post_init__(self) -> None:
         if not self.issuer or self.issuer.endswith("/"):
