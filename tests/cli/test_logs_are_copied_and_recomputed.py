@@ -206,3 +206,45 @@ def test_a_log_of_another_key_is_none_of_ours(cli, kept, key):
     assert (ended.code, "no signature by a known key" in ended.err) == (1, True)
     assert cli("evidence", "fsck", str(kept[0])).code == 2
     assert cli("evidence", "fsck", str(kept[0]), "--log-key", "no key").code == 2
+
+
+def test_after_a_drop_the_rest_is_recomputed_copied_and_judged(server, cli, key, tmp_path, kept):
+    refused = server.run("evidence", "drop", "--zone", LOG, "--before", "600")
+    assert refused.returncode == 1
+    assert "have not been exported" in refused.stderr
+    exported = {
+        "first_index": 0, "end_index": 600, "destination": "file:///kept", "manifest_sha256": "0" * 64,
+    }  # fmt: skip
+    log = f"{server.control}/v1/zones/{LOG}/evidence"
+    assert httpx.post(f"{log}/exports", json=exported, headers=server.operator).is_success
+    dropped = server.ask("evidence", "drop", "--zone", LOG, "--before", "600")
+    assert (dropped["first_index"], dropped["end_index"]) == (0, 512)
+    _grow(server, dropped["index"])
+
+    found = server.ask("evidence", "fsck", "--zone", LOG)
+    assert (found["verified"], found["dropped"]) == (True, 512)
+    gone = httpx.get(f"{log}/5", headers=server.operator)
+    assert (gone.status_code, gone.json()["reason"]) == (410, "evidence_dropped")
+    assert server.run(
+        "evidence", "export", "--zone", LOG, "-o", str(tmp_path / "x")
+    ).returncode == 1  # fmt: skip
+    judged(f"{server.control}/evidence/{LOG}", key, 5, 256)
+
+    fresh, grown = tmp_path / "fresh", tmp_path / "grown"
+    shutil.copytree(kept[0], grown)
+    for directory, lost in ((fresh, 512), (grown, 0)):
+        copied = server.ask("evidence", "tiles", str(directory), "--zone", LOG, "--log-key", key)
+        assert copied["dropped"] == lost
+        checked = cli("evidence", "fsck", str(directory), "--log-key", key, "--json").document
+        assert (checked["verified"], checked["dropped"]) == (True, lost)
+    (fresh / "tile/entries/002").unlink()
+    ended = cli("evidence", "fsck", str(fresh), "--log-key", key, "--json")
+    assert (ended.code, ended.document["reason"]) == (
+        1,
+        "entries are missing, and no entry says they were dropped",
+    )
+
+
+def test_what_is_neither_an_index_nor_an_instant_drops_nothing(cli):
+    for text in ("-1", "yesterday", "2026-01-01T00:00:00"):
+        assert cli("evidence", "drop", f"--before={text}").code == 2

@@ -1,5 +1,6 @@
-"""What was taken out of the logs for good: exporters say so, and it goes on record."""
+"""What was taken out of the logs for good, which goes on record, and may then be dropped from them."""
 
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.authority.outcomes import Reason, Refused
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.queries import EvidenceReader
+from caracal_server.audit.retention import Retention
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.operators import OperatorScope
@@ -48,8 +50,22 @@ class RecordedView(msgspec.Struct, frozen=True):
     index: int
 
 
+class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Drop the whole bundles before an entry, or before the first entry of an instant or later."""
+
+    before: _Index | Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class DroppedView(msgspec.Struct, frozen=True):
+    """Entries `first_index` to `end_index` (exclusive) are gone; `index` is of the entry that says so."""
+
+    first_index: int
+    end_index: int
+    index: int
+
+
 class ExportApi:
-    """The handler; `routes` is the table."""
+    """The handlers; `routes` is the table."""
 
     def __init__(
         self,
@@ -58,7 +74,9 @@ class ExportApi:
         logs: Logs,
         clock: Clock,
         authenticate: Authenticate,
+        retention: Retention,
     ) -> None:
+        self._retention = retention
         self._reader = reader
         self._evidence = evidence
         self._logs = logs
@@ -66,7 +84,25 @@ class ExportApi:
         self._authenticate = authenticate
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("POST", "/v1/zones/{zone}/evidence/exports", self.record),)
+        return (
+            Route("POST", "/v1/zones/{zone}/evidence/exports", self.record),
+            Route("POST", "/v1/zones/{zone}/evidence/drop", self.drop),
+        )
+
+    async def drop(self, request: Request) -> Response:
+        """Drop what was exported, for operators with the scope `write`; what is refused goes on record."""
+        operator = await self._authenticate(request, OperatorScope.WRITE)
+        if isinstance(operator, Refused):
+            await self._record_known(request, operator)
+            raise RequestRefused(Problem.of(operator))
+        zone_id = self._known_zone(request.path_params["zone"])
+        before = (await read_json(request, Drop)).before
+        actor = _actor(operator)
+        dropped = await self._retention.drop(zone_id, before, actor, request_id_of(request))
+        if isinstance(dropped, Refused):
+            await self._record_refused(request, actor, dropped, "evidence retention")
+            raise RequestRefused(Problem.of(dropped))
+        return json_response(DroppedView(dropped.first, dropped.end, dropped.entry))
 
     async def record(self, request: Request) -> Response:
         """Record an export, for operators with the scope `write`; a refused one goes on record too."""
@@ -104,22 +140,27 @@ class ExportApi:
             known = await self._authenticate(request, scope)
             if isinstance(known, Refused):
                 continue
-            for zone_id in self._logs.settings.own_logs:
-                await self._evidence.append(
-                    Entry(
-                        format=ENTRY_FORMAT,
-                        kind=Kind.ADMIN_REFUSED,
-                        zone=zone_id,
-                        at=self._clock.now_us(),
-                        request=request_id_of(request),
-                        verdict=Verdict.REFUSE,
-                        reason=refused.reason,
-                        target="evidence exports",
-                        detail=refused.detail,
-                        actor=_actor(known),
-                    )
-                )
+            await self._record_refused(request, _actor(known), refused, "evidence exports")
             return
+
+    async def _record_refused(
+        self, request: Request, actor: str, refused: Refused, target: str
+    ) -> None:
+        for zone_id in self._logs.settings.own_logs:
+            await self._evidence.append(
+                Entry(
+                    format=ENTRY_FORMAT,
+                    kind=Kind.ADMIN_REFUSED,
+                    zone=zone_id,
+                    at=self._clock.now_us(),
+                    request=request_id_of(request),
+                    verdict=Verdict.REFUSE,
+                    reason=refused.reason,
+                    target=target,
+                    detail=refused.detail,
+                    actor=actor,
+                )
+            )
 
     def _known_zone(self, text: str) -> ZoneId:
         try:

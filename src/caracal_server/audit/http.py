@@ -25,6 +25,7 @@ from caracal_server.web.routes import Route, json_response, reply_response
 MAX_INDEX: Final = 2**53 - 1
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Long = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_INDEX)]
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -37,6 +38,17 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     application: _Text | None = None
     verdict: Verdict | None = None
     kind: Kind | None = None
+    delegation: _Text | None = None
+    mandate: _Text | None = None
+    resource: _Long | None = None
+    operation: _Long | None = None
+    scope: _Text | None = None
+    policy: _Text | None = None
+    deciding: _Text | None = None
+    reason: _Text | None = None
+    instance: _Text | None = None
+    target: _Long | None = None
+    actor: _Text | None = None
     since: _Instant | None = None
     until: _Instant | None = None
     cursor: _Index | None = None
@@ -133,6 +145,17 @@ class EvidenceApi:
                 application=asked.application,
                 kind=asked.kind,
                 verdict=asked.verdict,
+                delegation=asked.delegation,
+                mandate=asked.mandate,
+                resource=asked.resource,
+                operation=asked.operation,
+                scope=asked.scope,
+                policy=asked.policy,
+                deciding=asked.deciding,
+                reason=asked.reason,
+                instance=asked.instance,
+                target=asked.target,
+                actor=asked.actor,
                 since=asked.since,
                 until=asked.until,
                 after_index=asked.cursor,
@@ -161,6 +184,8 @@ class EvidenceApi:
             "content-disposition": 'attachment; filename="evidence.jsonl"',
         }
         pieces = await self._reader.export(zone_id)
+        if isinstance(pieces, Refused):
+            raise RequestRefused(Problem.of(pieces))
         return StreamingResponse(pieces, media_type="application/jsonl", headers=headers)
 
     def _of_zone(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -194,7 +219,8 @@ def _index(request: Request) -> int:
 
 def _found(outcome: Found | Refused) -> Found:
     if isinstance(outcome, Refused):
-        raise RequestRefused(Problem.of(outcome, Variant.NOT_FOUND))
+        plain = outcome.reason is Reason.EVIDENCE_DROPPED
+        raise RequestRefused(Problem.of(outcome, None if plain else Variant.NOT_FOUND))
     return outcome
 
 

@@ -68,7 +68,12 @@ class EvidenceReader:
 
     async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | Refused:
         found = await self._store.entry(zone_id, index)
-        return _no_such_entry(index) if found is None else found
+        return await self._no_entry(zone_id, index) if found is None else found
+
+    async def _no_entry(self, zone_id: ZoneId, index: int) -> Refused:
+        """Why there is no such entry."""
+        first = await self._store.first_kept(zone_id)
+        return _dropped(first) if 0 <= index < first else _no_such_entry(index)
 
     async def size(self, zone_id: ZoneId) -> int:
         """How many entries the log has, durable ones alone."""
@@ -90,8 +95,9 @@ class EvidenceReader:
             size: of the tree to prove it in, such as that of a checkpoint the asker holds; `None` for
                 that of the newest checkpoint.
         """
-        entry = await self._store.entry(zone_id, index)
-        if entry is None:
+        # The hash outlives the entry: what was dropped is proven as ever.
+        leaf = (await self._store.nodes(zone_id, [(0, index)])).get((0, index))
+        if leaf is None:
             return _no_such_entry(index)
         checkpoint = await self._covering(zone_id, max(index + 1, size or 0))
         wanted = checkpoint.size if size is None else size
@@ -102,17 +108,21 @@ class EvidenceReader:
         nodes = await self._nodes(zone_id, inclusion_nodes(index, wanted))
         inclusion = prove_inclusion(index, wanted, lambda level, at: nodes[level, at])
         if wanted == checkpoint.size:
-            return Proof(entry.leaf_hash, inclusion, checkpoint, None)
+            return Proof(leaf, inclusion, checkpoint, None)
         more = await self._nodes(zone_id, consistency_nodes(wanted, checkpoint.size))
         consistency = prove_consistency(wanted, checkpoint.size, lambda level, at: more[level, at])
-        return Proof(entry.leaf_hash, inclusion, checkpoint, consistency)
+        return Proof(leaf, inclusion, checkpoint, consistency)
 
-    async def export(self, zone_id: ZoneId) -> AsyncIterator[bytes]:
+    async def export(self, zone_id: ZoneId) -> AsyncIterator[bytes] | Refused:
         """Sign a fresh checkpoint, and return the whole log up to it as a bundle, in pieces.
 
         The store is copied, not judged: the bundle of a falsified log is made, and does not verify.
         When nothing is signed any more, because a log is broken, it goes up to what was signed last.
+        A log whose beginning was dropped is not whole any more: refused, with where it begins now.
         """
+        first = await self._store.first_kept(zone_id)
+        if first:
+            return _dropped(first)
         try:
             checkpoint = await self._checkpointer.sign(zone_id)
         except Unavailable as fault:
@@ -147,6 +157,10 @@ class EvidenceReader:
         if not places:
             return {}
         return await self._store.nodes(zone_id, [(node.level, node.index) for node in places])
+
+
+def _dropped(first: int) -> Refused:
+    return Refused(Reason.EVIDENCE_DROPPED, f"the entries before entry {first} have been dropped")
 
 
 def _no_such_entry(index: int) -> Refused:

@@ -11,6 +11,7 @@ from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.receipt_api import ReceiptApi
 from caracal_server.audit.receipts import Receipts
 from caracal_server.audit.references import References
+from caracal_server.audit.retention import Retention
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
 from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
@@ -37,6 +38,7 @@ class AuditService:
     clock: Clock
     receipts: Receipts
     tiles: TileView
+    retention: Retention
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -70,10 +72,12 @@ class AuditService:
         """The read API, the record of exports, the receipts, and the logs as tiles."""
         evidence = EvidenceApi(self.reader, self.logs, authenticate)
         tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
-        exports = ExportApi(self.reader, self.sequencer, self.logs, self.clock, authenticate)
+        exports = ExportApi(
+            self.reader, self.sequencer, self.logs, self.clock, authenticate, self.retention
+        )
         return (
-            *evidence.routes(),
             *exports.routes(),
+            *evidence.routes(),
             *ReceiptApi(self.receipts).routes(),
             *tiles.routes(),
         )
@@ -97,4 +101,5 @@ def build_audit_service(
         clock=clock,
         receipts=Receipts(store, references),
         tiles=TileView(store),
+        retention=Retention(store, sequencer, clock),
     )

@@ -6,25 +6,37 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from caracal.authority.events import Kind
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Unavailable
 from caracal.evidence.checkpoints import Checkpoint
 from caracal.evidence.errors import EvidenceError
+from caracal.evidence.tiles import WIDTH, Tile, split_hashes
 from caracal.evidence.tree import Node, TreeState, leaf_hash
 from caracal_server.audit.integrity import Integrity, LogBroken
 from caracal_server.audit.logs import Logs
-from caracal_server.ports.evidence import EvidenceStore, LogPosition, StoredEntry
+from caracal_server.audit.retention import dropped_by
+from caracal_server.ports.evidence import (
+    EvidenceQuery,
+    EvidenceStore,
+    LogPosition,
+    StoredEntry,
+)
 
 _log = structlog.get_logger("caracal.audit")
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One reading of one log: up to where it stood at the start, and how far the reading is."""
+    """One reading of one log: up to where it stood at the start, and how far the reading is.
+
+    Of the entries before `first`, which were dropped, there are the hashes alone.
+    """
 
     zone_id: ZoneId
     position: LogPosition
     checkpoint: Checkpoint | None
+    first: int = 0
     tree: TreeState = field(default_factory=TreeState)
 
 
@@ -95,15 +107,16 @@ class Sweep:
         # The checkpoint first: a log that grows in between still covers it.
         stored = await self._store.latest_checkpoint(zone_id)
         position = await self._store.position(zone_id)
+        first = await self._store.first_kept(zone_id)
         if stored is None:
-            return _Pass(zone_id, position, None)
+            return _Pass(zone_id, position, None, first)
         try:
             checkpoint = self._logs.read(zone_id, stored.note)
         except EvidenceError as fault:
             raise LogBroken(f"the checkpoint of size {stored.size}: {fault}") from fault
         if checkpoint.size > position.size:
             raise LogBroken(f"entry {position.size} is missing: {checkpoint.size} were signed for")
-        return _Pass(zone_id, position, checkpoint)
+        return _Pass(zone_id, position, checkpoint, first)
 
     async def _go_through(self, reading: _Pass) -> None:
         _require_signed(reading)
@@ -114,20 +127,57 @@ class Sweep:
             await self._pause((reading.tree.size - start) / self._settings.sweep_rate)
         if reading.tree.size == reading.position.size:
             _require_position(reading)
+            await self._require_recorded(reading)
 
     async def _read_on(self, reading: _Pass) -> None:
         start = reading.tree.size
         stop = min(start + self._settings.sweep_batch, reading.position.size)
         if reading.checkpoint is not None and start < reading.checkpoint.size:
             stop = min(stop, reading.checkpoint.size)
-        leaves: list[bytes] = []
-        async for entry in self._store.scan(reading.zone_id, start, stop):
-            leaves.append(_verified_leaf(entry, start + len(leaves)))
-        if len(leaves) < stop - start:
-            raise LogBroken(f"entry {start + len(leaves)} is missing")
+        leaves = await self._leaves(reading, start, stop)
         tree, nodes = reading.tree.grow(leaves)
         await self._require_nodes(reading.zone_id, nodes)
         reading.tree = tree
+
+    async def _leaves(self, reading: _Pass, start: int, stop: int) -> Sequence[bytes]:
+        if start < reading.first:
+            return await self._dropped_leaves(reading, start, min(stop, reading.first))
+        try:
+            return await self._kept_leaves(reading.zone_id, start, stop)
+        except LogBroken:
+            reading.first = await self._store.first_kept(reading.zone_id)
+            if start >= reading.first:
+                raise
+            # They were dropped meanwhile.
+            return await self._dropped_leaves(reading, start, min(stop, reading.first))
+
+    async def _kept_leaves(self, zone_id: ZoneId, start: int, stop: int) -> Sequence[bytes]:
+        leaves: list[bytes] = []
+        async for entry in self._store.scan(zone_id, start, stop):
+            leaves.append(_verified_leaf(entry, start + len(leaves)))
+        if len(leaves) < stop - start:
+            raise LogBroken(f"entry {start + len(leaves)} is missing")
+        return leaves
+
+    async def _dropped_leaves(self, reading: _Pass, start: int, stop: int) -> Sequence[bytes]:
+        """What is left of dropped entries, up to the end of a bundle."""
+        tile = Tile(0, start // WIDTH)
+        hashes = await self._store.tile(reading.zone_id, tile)
+        if hashes is None:
+            raise LogBroken(f"entry {start} is missing, and so is its hash")
+        return split_hashes(hashes, WIDTH)[start - tile.start : stop - tile.start]
+
+    async def _require_recorded(self, reading: _Pass) -> None:
+        """Raise unless an entry says of those that are gone that they were dropped."""
+        if not reading.first:
+            return
+        query = EvidenceQuery(kind=Kind.EVIDENCE_DROP, limit=1)
+        for found in await self._store.search(reading.zone_id, query):
+            if dropped_by(found) >= reading.first:
+                return
+        raise LogBroken(
+            f"the entries before entry {reading.first} are gone, and no entry says they were dropped"
+        )
 
     async def _require_nodes(self, zone_id: ZoneId, nodes: Sequence[Node]) -> None:
         stored = await self._store.nodes(zone_id, [(node.level, node.index) for node in nodes])

@@ -34,6 +34,11 @@ class TileView:
         return hashes
 
     async def _bundle(self, zone_id: ZoneId, place: EntryBundle) -> bytes | Refused:
+        first = await self._store.first_kept(zone_id)
+        if place.start < first:
+            return Refused(
+                Reason.EVIDENCE_DROPPED, f"the entries before entry {first} have been dropped"
+            )
         entries = [one async for one in self._store.scan(zone_id, place.start, place.end)]
         if [one.index for one in entries] != list(range(place.start, place.end)):
             raise _missing(place)

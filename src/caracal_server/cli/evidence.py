@@ -3,6 +3,7 @@
 import typer
 
 from caracal_server.cli import evidence_pack
+from caracal_server.cli.evidence_drop import drop
 from caracal_server.cli.evidence_export import export, proof
 from caracal_server.cli.evidence_receipt import receipt
 from caracal_server.cli.evidence_ship import ship
@@ -18,6 +19,7 @@ app.command("verify")(verify)
 app.command("proof")(proof)
 app.command("tiles")(tiles)
 app.command("fsck")(fsck)
+app.command("drop")(drop)
 app.command("receipt")(receipt)
 app.command("verify-receipt")(verify_receipt_file)
 app.command("ship")(ship)

@@ -117,6 +117,20 @@ MEANINGS: Meanings = {
         problem=503,
         retry_after=1,
     ),
+    Reason.EVIDENCE_DROPPED: Meaning(
+        "the entry was exported and then dropped; its hash and its proof remain",
+        "look for it where the log was exported to; `evidence.drop` entries say what was dropped",
+        oauth=Answer(410, "resource_not_found"),
+        coordinator=Answer(410, "evidence_dropped"),
+        problem=410,
+    ),
+    Reason.EVIDENCE_NOT_EXPORTED: Meaning(
+        "entries that no export on record covers are not dropped",
+        "export them first, or drop only what the description says was exported",
+        oauth=Answer(409, "access_denied"),
+        coordinator=Answer(409, "evidence_not_exported"),
+        problem=409,
+    ),
     Reason.STORE_UNAVAILABLE: Meaning(
         "the store cannot be reached, or something changed meanwhile",
         "repeat the request later; if it goes on, look at the database",
