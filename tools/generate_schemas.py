@@ -10,14 +10,18 @@ from typing import Any
 
 import msgspec
 
+from caracal.authority.events import CallError, Entry, Kind, Verdict
 from caracal.authority.zones import CredentialKind
+from caracal.evidence.canonical import MAX_SAFE_INTEGER
 from caracal.tokens.secret import Secret
 from caracal_server.control.provider_rules import GOVERNED, KIND_RULES
 from caracal_server.control.zone_document import EXAMPLE_POLICY, ZoneDocument
+from tools.entry_fields import FIELDS
 from tools.repository import ROOT
 
 SCHEMAS = ROOT / "docs" / "schema"
 ZONE = SCHEMAS / "zone.schema.json"
+ENTRY = SCHEMAS / "evidence-entry.json"
 
 _REFERENCE = {
     "title": "Secret reference",
@@ -76,6 +80,33 @@ def zone_schema() -> dict[str, Any]:
         "title": "Caracal zone",
         "examples": [_EXAMPLE],
         "$defs": definitions,
+    }
+
+
+def entry_schema() -> dict[str, Any]:
+    """Render the schema of the entries of an evidence log."""
+    (_,), definitions = msgspec.json.schema_components([Entry], ref_template="#/$defs/{name}")
+    entry: dict[str, Any] = json.loads(json.dumps(definitions["Entry"]))
+    enums = {"kind": Kind, "verdict": Verdict, "error": CallError}
+    for name, typed in entry["properties"].items():
+        told = FIELDS[name]
+        typed.pop("default", None)
+        shown = {"description": f"{told.meaning}. There: {told.present}.", **typed}
+        if name in enums:
+            shown.pop("$ref", None)
+            shown |= {"type": "string", "enum": [one.value for one in enums[name] if one.value]}
+        if shown["type"] == "integer":
+            shown |= {"minimum": 0, "maximum": MAX_SAFE_INTEGER}
+        if told.pattern:
+            shown["pattern"] = told.pattern
+        entry["properties"][name] = shown
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:caracal:schema:evidence-entry",
+        **entry,
+        "title": "Entry of an evidence log",
+        "description": "An empty field is left out. Fields and values are added, and never reused.",
+        "additionalProperties": False,
     }
 
 
@@ -146,7 +177,11 @@ _EXAMPLE = {
 
 def render() -> dict[Path, str]:
     """Render every schema, by the file that it belongs in."""
-    return {ZONE: json.dumps(zone_schema(), indent=2, ensure_ascii=False) + "\n"}
+    schemas = {ZONE: zone_schema(), ENTRY: entry_schema()}
+    return {
+        path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for path, schema in schemas.items()
+    }
 
 
 def main() -> int:
