@@ -161,3 +161,28 @@ def test_an_entry_leads_to_the_text_of_the_policy_that_decided(decided, run, ser
     assert sha256(found["text"].encode()).hexdigest() == digest
     assert httpx.get(f"{at}/{'0' * 64}", headers=server.operator).status_code == 404
     assert httpx.get(f"{at}/{digest}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        (("operation=GET /orders",), 3),
+        (("operation=GET /orders/1", "scope=orders:read"), 1),
+        (("deciding=agents-read", "resource=resource://shop"), 6),
+        (("reason=policy_no_permit",), 1),
+        (("mandate=none",), 0),
+    ],
+)
+def test_entries_are_looked_for_by_what_they_say(decided, run, where, count):
+    options = [part for one in where for part in ("--where", one)]
+    ended = run("evidence", "tail", *options, "--since", "1h", "--json")
+    found = [one for one in ended.document["entries"] if one["entry"]["kind"] != "call.result"]
+    assert len(found) == count
+
+
+@pytest.mark.parametrize("where", ["mandate", "colour=red", "mandate=", "mandate=a,mandate=b"])
+def test_what_cannot_be_looked_for_is_told(cli, where):
+    options = [part for one in where.split(",") for part in ("--where", one)]
+    ended = cli("evidence", "tail", *options)
+    assert ended.code == ExitCode.USAGE
+    assert "--where" in ended.err

@@ -195,6 +195,18 @@ def records_of(log: Log, count: int):
             request=f"request-{number // 3}",
             session=f"session-{number // 40}" if number % 5 else "",
             application=f"application-{number % 4}",
+            delegations=(f"delegation-{number // 90}", "root") if number % 4 == 0 else (),
+            mandate=f"mandate-{number // 2}",
+            resource="a:1 b:2" if number % 9 == 0 else 'c:"3"',
+            asked=("d:4",) if number == 700 else (),
+            operation=f"GET /{'é' if number % 2 else 'x'}/{number // 200}/" + "y" * 60,
+            scopes="read write" if number % 3 else "read",
+            policy=f"digest-{number // 1000}",
+            policies=("rare",) if number in {3, 1500} else ("often",),
+            reason="policy_forbid" if number % 7 == 0 else "",
+            instance=f"instance-{number // 1500}",
+            target="target" if number == 1 else "",
+            actor="ops" if number % 500 == 0 else "",
             at=BEGIN_US + number * 1_000 - (50_000 if number % 100 == 99 else 0),
         )
 
@@ -206,6 +218,17 @@ queries = st.builds(
     application=st.none() | st.integers(0, 4).map("application-{}".format),
     kind=st.none() | st.sampled_from(KINDS),
     verdict=st.none() | st.sampled_from(list(Verdict)),
+    delegation=st.none() | st.sampled_from(["root", "delegation-9", "none"]),
+    mandate=st.none() | st.integers(0, 1400).map("mandate-{}".format),
+    resource=st.none() | st.sampled_from(["a:1", "b:2", 'c:"3"', "d:4", "a", "e"]),
+    operation=st.none() | st.sampled_from(["GET", "GET /é/3/", "GET /x/1/" + "y" * 60, "y"]),
+    scope=st.none() | st.sampled_from(["read", "write", "rea"]),
+    policy=st.none() | st.sampled_from(["digest-0", "digest-2"]),
+    deciding=st.none() | st.sampled_from(["rare", "often"]),
+    reason=st.none() | st.just("policy_forbid"),
+    instance=st.none() | st.sampled_from(["instance-0", "instance-1"]),
+    target=st.none() | st.just("target"),
+    actor=st.none() | st.just("ops"),
     since=st.none() | st.integers(-10, 2700).map(lambda ms: BEGIN + timedelta(milliseconds=ms)),
     until=st.none() | st.integers(-10, 2700).map(lambda ms: BEGIN + timedelta(milliseconds=ms)),
     after_index=st.none() | st.integers(-1, 2700),
@@ -239,7 +262,12 @@ async def test_a_search_finds_what_a_look_at_every_entry_finds(sql_store, zone_i
         EvidenceQuery(request="request-5", ascending=True),
         EvidenceQuery(session="session-30"),
         EvidenceQuery(since=BEGIN + timedelta(milliseconds=1500), limit=7, ascending=True),
+        EvidenceQuery(delegation="delegation-9", resource="a:1"),
+        EvidenceQuery(operation="GET /é/3/" + "y" * 20, scope="write", limit=5),
+        EvidenceQuery(deciding="rare"),
+        EvidenceQuery(actor="ops", policy="digest-0", instance="instance-0"),
     ):
+        assert await sql_store.search(zone_id, one) == await naive.search(zone_id, one)
         assert len(await sql_store.search(zone_id, one)) > 1
 
 

@@ -160,7 +160,21 @@ def _matches(stored: StoredEntry, query: EvidenceQuery) -> bool:
         "kind": query.kind,
         "verdict": query.verdict,
     }
+    wanted |= {
+        name: getattr(query, name)
+        for name in ("mandate", "policy", "reason", "instance", "target", "actor")
+    }
     if any(value is not None and getattr(entry, name) != value for name, value in wanted.items()):
+        return False
+    among = (
+        (query.delegation, entry.delegations),
+        (query.resource, (*entry.resource.split(), *entry.asked)),
+        (query.scope, entry.scopes.split()),
+        (query.deciding, entry.policies),
+    )
+    if any(value is not None and value not in values for value, values in among):
+        return False
+    if query.operation is not None and not entry.operation.startswith(query.operation):
         return False
     since = query.since is None or entry.at >= query.since.timestamp() * 1_000_000
     until = query.until is None or entry.at < query.until.timestamp() * 1_000_000

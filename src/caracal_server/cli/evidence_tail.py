@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Annotated, Final
 
@@ -9,6 +10,7 @@ import msgspec
 import typer
 
 from caracal_server.cli.entries import EntryView, entry_line, search
+from caracal_server.cli.evidence_filters import WhereOption, read_where
 from caracal_server.cli.options import (
     DataOption,
     JsonOption,
@@ -18,6 +20,7 @@ from caracal_server.cli.options import (
 )
 from caracal_server.cli.output import print_json, say
 from caracal_server.cli.server import Server
+from caracal_server.cli.spans_of_time import since_when
 from caracal_server.cli.zone_choice import choose_log
 
 POLL_SECONDS: Final = 0.5
@@ -63,22 +66,25 @@ def tail(
         str | None, typer.Option("--kind", help="Such as exchange, call, session.end.")
     ] = None,
     verdict: Annotated[str | None, typer.Option("--verdict", help="allow or refuse.")] = None,
+    where: WhereOption = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Such as 2026-01-31T12:00:00Z.")
+        str | None, typer.Option("--since", help="Such as 7d, or 2026-01-31T12:00:00Z.")
     ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="As --since.")] = None,
     server: ServerOption = None,
     token_file: TokenFileOption = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the newest entries, oldest first; --zone system shows what belongs to no zone."""
-    filters = {
+    filters = read_where(where or []) | {
         "request": request,
         "session": session,
         "application": application,
         "kind": kind,
         "verdict": verdict,
-        "since": since,
+        "since": _instant(since),
+        "until": _instant(until),
     }
     with Server.connect(server, token_file, data, "read the evidence") as connected:
         log = _Tail(connected, choose_log(connected, zone), filters)
@@ -91,6 +97,11 @@ def tail(
             _show(found, json=json)
         if follow:
             _follow(log, found, json=json)
+
+
+def _instant(text: str | None) -> str | None:
+    at = since_when(text, datetime.now(UTC))
+    return None if at is None else at.isoformat()
 
 
 def _follow(log: _Tail, shown: list[EntryView], *, json: bool) -> None:

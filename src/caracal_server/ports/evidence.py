@@ -92,13 +92,30 @@ class LogBatch(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceQuery:
-    """Filters that all have to hold; `None` does not filter. Newest first unless `ascending`."""
+    """Filters that all have to hold; `None` does not filter. Newest first unless `ascending`.
+
+    Attributes:
+        delegation, resource, scope, deciding: one of those of an entry; `deciding` is a policy's id.
+        operation: how the operation begins.
+        policy: the digest of the version that was asked.
+    """
 
     request: str | None = None
     session: str | None = None
     application: str | None = None
     kind: Kind | None = None
     verdict: Verdict | None = None
+    delegation: str | None = None
+    mandate: str | None = None
+    resource: str | None = None
+    operation: str | None = None
+    scope: str | None = None
+    policy: str | None = None
+    deciding: str | None = None
+    reason: str | None = None
+    instance: str | None = None
+    target: str | None = None
+    actor: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     after_index: int | None = None

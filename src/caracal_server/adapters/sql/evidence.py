@@ -11,6 +11,7 @@ from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.evidence_layout import (
     LOG_PLACES,
     SPAN,
+    TERMS,
     completed_spans,
     index_of,
     peaks_of,
@@ -21,6 +22,7 @@ from caracal_server.adapters.sql.evidence_layout import (
 from caracal_server.adapters.sql.evidence_nodes import PAGE, read_nodes, read_tile
 from caracal_server.adapters.sql.evidence_retention import drop_some, first_kept
 from caracal_server.adapters.sql.evidence_search import fetch_entries, search, select_entries
+from caracal_server.adapters.sql.evidence_terms import read_found, terms_of
 from caracal_server.adapters.sql.instants import from_us, to_us
 from caracal_server.adapters.sql.statements import (
     Rendered,
@@ -61,6 +63,7 @@ _find_log = Rendered(
     ),
 )
 _add_entries = RowsInsert(evidence_entry)
+_add_mentions = RowsInsert(evidence_mention)
 
 
 def _save_checkpoint(dialect: str) -> Upsert:
@@ -262,3 +265,7 @@ def _sum_up(connection: Connection, log: int, span: int) -> None:
         )
     )
     connection.execute(insert(evidence_mention).from_select(["span", "value"], mentioned))
+    terms = {TERMS}
+    for (data,) in connection.execute(select(entry.c.data).where(within)):
+        terms.update(terms_of(read_found(data)))
+    _add_mentions.run(connection, [(number, term) for term in sorted(terms)])

@@ -8,7 +8,9 @@ the tree costs no rows of its own, and any node is in the row of its last entry.
 
 Spans. An index on sessions or requests would touch a page of its own for nearly every entry, and writing
 pages is what a commit costs. Instead each run of 512 entries, once whole, is summed up: which values
-it mentions and what time it covers. A search reads the summaries, then only the spans that may match.
+it mentions and what time it covers. A value that has a column is mentioned as it is, what stands only in
+the entries as a term (`evidence_terms.py`); `TERMS` says that those are there too. A search reads the
+summaries, then only the spans that may match.
 
 Dropped entries. Of 256 entries that were dropped a single row is left: their leaf hashes, then the hashes
 of the larger subtrees that the last of them completes. What lies between can be computed from these.
@@ -23,6 +25,8 @@ INDEX_BITS = 40
 SPAN_BITS = 9
 SPAN = 1 << SPAN_BITS
 HASH_BYTES = 32
+TERMS = "terms:1"
+"""Mentioned by every span that was summed up with its terms; older ones may hold any."""
 LOG_PLACES = 1 << INDEX_BITS
 
 # INVARIANT: these widths never change; places and spans are stored.

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, func, literal, select
 
 from caracal_server.adapters.sql.evidence_layout import (
     HASH_BYTES,
     SPAN_BITS,
+    TERMS,
     index_of,
     place_of,
     span_of,
 )
+from caracal_server.adapters.sql.evidence_terms import bounds_of_term, fits, wanted_terms
 from caracal_server.adapters.sql.instants import to_us
 from caracal_server.adapters.sql.tables import evidence_entry, evidence_mention, evidence_span
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
 
 SPANS_AT_ONCE = 512
+_IN_COLUMNS = frozenset("kv")
 
 EntrySelect = Select[int, bytes, bytes]
 
@@ -31,7 +35,7 @@ def search(
         stop = max(min(query.after_index, size), 0)
     if start >= stop or query.limit < 1:
         return ()
-    matching = _matching(query)
+    matching = _matching(connection, query)
     if not _selective(query):
         return _fetch(connection, log, (start, stop), matching, query.limit, query)
     found: list[StoredEntry] = []
@@ -67,16 +71,38 @@ def _fetch(
     query: EvidenceQuery,
 ) -> tuple[StoredEntry, ...]:
     place = evidence_entry.c.place
-    statement = (
-        select_entries(log, *bounds)
-        .where(*matching)
-        .order_by(place.asc() if query.ascending else place.desc())
-        .limit(limit)
-    )
-    return fetch_entries(connection, statement)
+    wanted = _in_entries(query)
+    found: list[StoredEntry] = []
+    start, stop = bounds
+    while start < stop and len(found) < limit:
+        statement = (
+            select_entries(log, start, stop)
+            .where(*matching)
+            .order_by(place.asc() if query.ascending else place.desc())
+            .limit(limit - len(found))
+        )
+        rows = fetch_entries(connection, statement)
+        found += (row for row in rows if not wanted or fits(row.data, wanted))
+        if not wanted or not rows:
+            break
+        start, stop = (rows[-1].index + 1, stop) if query.ascending else (start, rows[-1].index)
+    return tuple(found)
 
 
-def _matching(query: EvidenceQuery) -> list[ColumnElement[bool]]:
+def _in_entries(query: EvidenceQuery) -> dict[str, str]:
+    """The wanted terms that no column has."""
+    return {tag: value for tag, value in wanted_terms(query).items() if tag not in _IN_COLUMNS}
+
+
+def _holds(connection: Connection, value: str) -> ColumnElement[bool]:
+    """That an entry has this text somewhere: less work than to read it, and `fits` decides."""
+    data, text = evidence_entry.c.data, msgspec.json.encode(value)[1:-1]
+    if connection.dialect.name == "sqlite":
+        return func.instr(data, text) > 0
+    return func.pg_catalog.position(data, literal(text, LargeBinary)) > 0
+
+
+def _matching(connection: Connection, query: EvidenceQuery) -> list[ColumnElement[bool]]:
     table = evidence_entry
     conditions = [
         column == str(wanted)
@@ -93,11 +119,13 @@ def _matching(query: EvidenceQuery) -> list[ColumnElement[bool]]:
         conditions.append(table.c.at >= to_us(query.since))
     if query.until is not None:
         conditions.append(table.c.at < to_us(query.until))
+    conditions += (_holds(connection, value) for value in _in_entries(query).values())
     return conditions
 
 
 def _selective(query: EvidenceQuery) -> bool:
-    return bool(_mentioned(query)) or query.since is not None or query.until is not None
+    terms = _mentioned(query) or wanted_terms(query)
+    return bool(terms) or query.since is not None or query.until is not None
 
 
 def _mentioned(query: EvidenceQuery) -> list[str]:
@@ -129,6 +157,9 @@ def _possible(
                 mention.c.span.in_(left), mention.c.value == value
             )
             left = list(connection.execute(statement).scalars())
+    wanted = wanted_terms(query)
+    if left and wanted:
+        left = _with_terms(connection, left, wanted)
     if left and (query.since is not None or query.until is not None):
         statement = select(times.c.span).where(times.c.span.in_(left))
         if query.since is not None:
@@ -137,3 +168,21 @@ def _possible(
             statement = statement.where(times.c.first_at < to_us(query.until))
         left = list(connection.execute(statement).scalars())
     return {span - base for span in left}
+
+
+def _with_terms(connection: Connection, spans: list[int], wanted: dict[str, str]) -> list[int]:
+    """Those of the spans that mention every wanted term, or were never asked for their terms."""
+    table = evidence_mention
+    summed = select(table.c.span).where(table.c.span.in_(spans), table.c.value == TERMS)
+    unknown = set(spans).difference(connection.execute(summed).scalars())
+    left = spans
+    for tag, value in wanted.items():
+        first, beyond = bounds_of_term(tag, value)
+        statement = select(table.c.span).where(table.c.span.in_(left))
+        if first == beyond:
+            statement = statement.where(table.c.value == first)
+        else:
+            statement = statement.where(table.c.value >= first, table.c.value < beyond)
+        mentioning = unknown.union(connection.execute(statement).scalars())
+        left = [span for span in left if span in mentioning]
+    return left
