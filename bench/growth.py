@@ -3,7 +3,7 @@
 Usage: python -m bench.growth [--entries N] [--batch B] [--database URL]
 
 Prints a line for each tenth of the entries: microseconds an entry in commits of B entries, the resident
-memory of the process, the size of the database, and what a proof of a random entry takes: time, rows, tiles.
+memory of the process, the size of the database, and what the proof of an entry takes: time, rows, tiles.
 """
 
 import argparse

@@ -15,27 +15,19 @@ from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.retention import Dropped, covered_from
 from caracal_server.audit.service import build_audit_service
 from tests.audit.logbook import START, ZONE, TestClock, TwoZones, entry, log_key, settings
-from tests.contracts.conftest import (  # noqa: F401 (fixtures)
-    database,
-    migrated_file,
-    migrated_postgres_url,
-    sqlite_url,
-    url,
-)
 
 SIZE = 900
 KEY = VerifierKey(f"caracal.test/evidence/{ZONE}", log_key().public_key)
 
 
 @pytest.fixture
-async def service(database):  # noqa: F811 (a fixture)
+async def service(database):
     store = SqlEvidenceStore(database)
     built = build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings())
     await built.start()
-    if not (await store.position(ZONE)).size:
-        for number in range(SIZE):
-            at = int((START + timedelta(seconds=number)).timestamp() * 1_000_000)
-            built.sequencer.enqueue(entry(f"r-{number}", at=at))
+    for number in range(SIZE):
+        at = int((START + timedelta(seconds=number)).timestamp() * 1_000_000)
+        built.sequencer.enqueue(entry(f"r-{number}", at=at))
     yield built
     await built.close()
 
