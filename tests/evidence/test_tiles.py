@@ -178,7 +178,7 @@ def test_growing_adds_only_what_the_size_before_lacked(old, grown):
     assert all(bundle.end <= old + grown for bundle in new_bundles(old, old + grown))
 
 
-@given(level=levels, index=st.integers(0, 2**60), width=widths)
+@given(level=levels, index=st.integers(0, 2**54), width=widths)
 @settings(max_examples=100)
 def test_paths_are_read_as_they_are_written(level, index, width):
     index >>= 8 * level
