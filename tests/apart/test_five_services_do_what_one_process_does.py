@@ -207,6 +207,25 @@ def test_each_service_has_its_start_on_record(deployment):
     }
 
 
+def test_what_each_service_decides_points_at_its_own_start(deployment):
+    zone = deployment.zone()
+    authority = zone.agent().authority()
+    assert authority.call("/json").status_code == 200
+    url = f"{deployment.running.control}/v1/zones/system/evidence"
+    query = {"kind": "service.start", "limit": 500}
+    answer = deployment.http.get(url, params=query, headers=deployment.operator)
+    starts = {item["entry"]["request"]: item["entry"] for item in answer.json()["items"]}
+    decided_by = {
+        "exchange": "caracal sts", "call": "caracal gateway", "session.start": "caracal coordinator",
+        "zone.apply": "caracal control",
+    }  # fmt: skip
+    told = {entry["kind"]: starts[entry["instance"]]["target"] for entry in zone.evidence()}
+    assert told.items() >= decided_by.items()
+    assert len({start["code"] for start in starts.values()}) == 1
+    holds_policies = {start["target"] for start in starts.values() if "policy" in start}
+    assert holds_policies == {"caracal sts", "caracal gateway", "caracal control"}
+
+
 def test_the_status_tells_how_much_is_live(deployment):
     zone = deployment.zone()
     zone.agent().authority()

@@ -7,7 +7,9 @@ import pytest
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.zones import CredentialKind, Provider
 from caracal.tokens.refusal import TokenRefused
+from caracal_server.gateway.results import UPSTREAM_CLASSES
 from caracal_server.ports.single_use import Claim
+from caracal_server.ports.upstream import UpstreamErrorKind
 from tests.adapters_http.certificates import serving_context, write_ca_file
 from tests.adapters_http.raw_upstream import Conversation, ScriptedResolver, answering, forever, ok
 from tests.gateway.world import World, gateway
@@ -147,6 +149,15 @@ BAD_UPSTREAMS = {
 }
 
 
+ERRORS = {
+    "first_byte_timeout": "timeout_first_byte",
+    "slow head": "timeout_first_byte",
+    "total_timeout": "timeout_total",
+    "closed_early": "reset",
+}
+"""What the evidence calls it, where it is not a fault of the protocol."""
+
+
 @pytest.mark.parametrize("kind", BAD_UPSTREAMS)
 async def test_an_upstream_that_fails_is_named_to_the_evidence_and_not_to_the_caller(kind):
     speaks, options, error = BAD_UPSTREAMS[kind]
@@ -156,29 +167,36 @@ async def test_an_upstream_that_fails_is_named_to_the_evidence_and_not_to_the_ca
         assert b"127.0.0.1" not in answer.body
         _, result = world.pair()
         assert (result.reason, result.status) == (error[2], 0)
+        assert result.error == ERRORS.get(kind, "protocol")
         assert result.detail
 
 
-async def refused_by(world: World, upstream: str) -> tuple[tuple[int, str, str], str]:
+def test_every_failure_of_an_upstream_has_a_class():
+    assert set(UPSTREAM_CLASSES) == set(UpstreamErrorKind)
+
+
+async def refused_by(world: World, upstream: str, ended: str) -> tuple[tuple[int, str, str], str]:
     world.zone.install(record(resources=(resource(ORDERS, upstream),)))
     answer = await world.call()
     host = upstream.partition("//")[2].partition("/")[0].rpartition(":")[0]
     assert host.encode() not in answer.body
     _, result = world.pair()
-    assert result.reason == answer.error[2]
+    assert (result.reason, result.error) == (answer.error[2], ended)
     return answer.error, result.detail
 
 
 async def test_an_address_that_may_not_be_called_is_not_dialled():
     async with gateway(HELLO) as world:
-        error, detail = await refused_by(world, "http://169.254.169.254:80/latest/meta-data")
+        error, detail = await refused_by(
+            world, "http://169.254.169.254:80/latest/meta-data", "not_sent"
+        )
         assert error == (502, "internal_error", "egress_refused")
         assert "169.254.169.254" in detail
 
 
 async def test_an_upstream_that_does_not_listen_is_unreachable():
     async with gateway(HELLO) as world:
-        error, detail = await refused_by(world, "http://127.0.0.1:1/")
+        error, detail = await refused_by(world, "http://127.0.0.1:1/", "connect")
         assert error == (502, "internal_error", "upstream_unreachable")
         assert "127.0.0.1" in detail
 
@@ -186,21 +204,21 @@ async def test_an_upstream_that_does_not_listen_is_unreachable():
 async def test_a_name_that_does_not_resolve_is_unreachable():
     resolver = ScriptedResolver(OSError("no such host"))
     async with gateway(HELLO, resolver=resolver) as world:
-        error, _ = await refused_by(world, "http://gone.example:80/")
+        error, _ = await refused_by(world, "http://gone.example:80/", "resolve")
         assert error == (502, "internal_error", "upstream_unreachable")
 
 
 async def test_a_name_that_resolves_to_a_metadata_address_is_refused():
     resolver = ScriptedResolver(["169.254.169.254"])
     async with gateway(HELLO, resolver=resolver) as world:
-        error, _ = await refused_by(world, "http://rebound.example:80/")
+        error, _ = await refused_by(world, "http://rebound.example:80/", "not_sent")
         assert error == (502, "internal_error", "egress_refused")
 
 
 async def test_an_upstream_whose_certificate_is_not_trusted_is_unreachable(tmp_path):
     tls = serving_context(write_ca_file(tmp_path))
     async with gateway(HELLO, tls=tls) as world:
-        error, detail = await refused_by(world, f"https://127.0.0.1:{world.upstream.port}/")
+        error, detail = await refused_by(world, f"https://127.0.0.1:{world.upstream.port}/", "tls")
     assert error == (502, "internal_error", "upstream_unreachable")
     assert "certificate" in detail.lower()
 
@@ -349,7 +367,7 @@ async def test_authority_that_ends_while_the_decision_is_being_stored_ends_the_c
         assert answer.error == (401, "invalid_token", "mandate_revoked")
         assert world.upstream.connections == 0
         _, result = world.pair()
-        assert result.reason == "mandate_revoked"
+        assert (result.reason, result.error) == ("mandate_revoked", "cut_by_revocation")
 
 
 @pytest.mark.parametrize("change", ["another upstream", "another provider", "gone"])

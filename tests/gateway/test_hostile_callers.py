@@ -255,7 +255,8 @@ async def test_a_body_that_ends_with_its_caller_is_recorded_as_that():
 
         headers = world.headers(content_length="5")
         await world.app(scope("POST", "/items", headers), receive, send)
-        assert world.pair()[1].reason == "client_gone"
+        result = world.pair()[1]
+        assert (result.reason, result.error) == ("client_gone", "caller_gone")
 
 
 # What follows goes over a real socket: the listener's parser is part of the promise.
