@@ -186,3 +186,12 @@ def test_what_cannot_be_looked_for_is_told(cli, where):
     ended = cli("evidence", "tail", *options)
     assert ended.code == ExitCode.USAGE
     assert "--where" in ended.err
+
+
+def test_an_operator_is_told_what_mattered_and_what_would_have_allowed_it(decided, run):
+    found = run("evidence", "tail", "--verdict", "refuse", "--kind", "exchange", "--json").document
+    request = found["entries"][-1]["entry"]["request"]
+    shown = run("explain", request).out
+    assert "Smallest change that would have allowed it: add a permit." in shown
+    assert 'permit (principal == Application::"orders-agent"' in shown
+    assert 'action == Action::"orders:write"' in shown

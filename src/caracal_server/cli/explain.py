@@ -1,5 +1,6 @@
 """`caracal explain`: the story of one request."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,8 @@ from caracal_server.cli.options import (
     ZoneOption,
 )
 from caracal_server.cli.output import print_json, say
+from caracal_server.cli.policy_versions import versions
+from caracal_server.cli.remedies import tell_remedy
 from caracal_server.cli.server import Server
 from caracal_server.cli.story import Told, episodes, tell
 from caracal_server.cli.zone_choice import SYSTEM_LOG, ZoneRow, choose_zone
@@ -46,15 +49,18 @@ def explain(
         log = _choose(connected, zone)
         views = tuple(search(connected, log.id, {"request": request_id}))[::-1]
         names = _names(connected, log, views)
+        told = [Told(view.index, entry) for view in views if (entry := read_entry(view))]
+        texts = _texts(connected, log, told)
     if not views:
         raise CommandFailed(
             ExitCode.REFUSED,
             f"nothing is recorded of the request {request_id!r} in the log of {log.name}",
             "check the id and --zone; what no zone could be told from is under --zone system",
         )
-    told = [Told(view.index, entry) for view in views if (entry := read_entry(view))]
     place = "the system" if log.id == SYSTEM_LOG else f"zone {log.name}"
-    stories = [tell(episode, place, names) for episode in episodes(told)]
+    stories = [
+        tell(one, place, names) + tell_remedy(one.decision.entry, texts) for one in episodes(told)
+    ]
     if json:
         print_json(Explained(request_id, log.name, tuple(map(tuple, stories)), views))
         return
@@ -71,6 +77,14 @@ def _choose(server: Server, named: str | None) -> ZoneRow:
     if named == SYSTEM_LOG:
         return ZoneRow(SYSTEM_LOG, SYSTEM_LOG, 0)
     return choose_zone(server, named)
+
+
+def _texts(server: Server, log: ZoneRow, told: Iterable[Told]) -> dict[str, str]:
+    """The texts of the policy versions that entries name, by digest."""
+    wanted = {one.entry.policy for one in told} - {""}
+    if not wanted:
+        return {}
+    return {one.digest: one.text for one in versions(server, log.id) if one.digest in wanted}
 
 
 def _names(server: Server, log: ZoneRow, views: tuple[EntryView, ...]) -> dict[str, str]:

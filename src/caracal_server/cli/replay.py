@@ -27,8 +27,9 @@ from caracal_server.cli.options import (
     ZoneOption,
 )
 from caracal_server.cli.output import count, print_fields, print_json, print_table, say
+from caracal_server.cli.policy_versions import versions
 from caracal_server.cli.proven_entries import proven_entries
-from caracal_server.cli.server import Server, path_of
+from caracal_server.cli.server import Server
 from caracal_server.cli.spans_of_time import since_when
 from caracal_server.cli.zone_choice import choose_zone
 from caracal_server.cli.zones import Zone, load_zone
@@ -53,15 +54,6 @@ class Replayed(msgspec.Struct, frozen=True):
     proven: bool
     reproduced: bool
     report: Report
-
-
-class Version(msgspec.Struct, frozen=True):
-    digest: str
-    text: str
-
-
-class _Versions(msgspec.Struct, frozen=True):
-    items: tuple[Version, ...]
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -133,11 +125,6 @@ class Window:
     def holds(self, entry: Entry) -> bool:
         at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=entry.at)
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
-
-
-def versions(server: Server, zone_id: str) -> tuple[Version, ...]:
-    """Every policy that the zone ever had."""
-    return server.get(path_of("v1", "zones", zone_id, "policy-versions"), _Versions).items
 
 
 def _engine(server: Server, zone_id: str, candidate: list[str]) -> Engine:

@@ -1,5 +1,7 @@
 """Ask here: a policy text, compiled for a zone, answers requests."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -72,6 +74,13 @@ class PolicyEngine:
     def with_vocabulary(self, vocabulary: PolicyVocabulary) -> "PolicyEngine":
         """The same policies for the zone as it is now; nothing is parsed again (P12)."""
         return PolicyEngine(self.digest, self._index, vocabulary)
+
+    def leaving_out(self, ids: Iterable[str]) -> "PolicyEngine":
+        """The policies without some of them: what is asked when one looks for what decided."""
+        gone = frozenset(ids)
+        kept = [policy for policy in self._index.policies if policy.id not in gone]
+        numbered = tuple(replace(policy, position=at) for at, policy in enumerate(kept))
+        return PolicyEngine(self.digest, PolicyIndex(numbered), self._vocabulary)
 
     @property
     def policy_ids(self) -> tuple[str, ...]:
