@@ -5,13 +5,19 @@ import json
 from hashlib import sha256
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caracal.authority.events import Entry, Kind, Verdict
+from caracal_server.adapters.clock import SystemClock
+from caracal_server.shipping.archives import parquet_archive
 from caracal_server.shipping.batches import Batch, Log, Placed, read_line, same_day
+from caracal_server.shipping.cursors import CursorFile
+from caracal_server.shipping.files import DirectoryPlace
 from caracal_server.shipping.forms import render
+from caracal_server.shipping.lanes import Lane, Pace
 from caracal_server.shipping.ocsf import KINDS, ocsf_event
 from tests.shipping.judges import OCSF, judge
 
@@ -127,6 +133,40 @@ def _unwrapped(text: str) -> bytes | None:
 def test_what_was_altered_is_delivered_and_said_to_be_altered():
     line = read_line(Placed(7, "00" * 32, msgspec.json.encode(entry(Kind.CALL))))
     assert ocsf_event(LOG, line)["unmapped"]["intact"] is False
+
+
+async def test_what_a_form_can_not_say_goes_as_it_is(tmp_path):
+    """A time beyond any calendar, and a number beyond any column."""
+    good = msgspec.json.encode(entry(Kind.CALL))
+    late = good.replace(b'"at":1764000000000000', b'"at":9223372036854775807')
+    large = msgspec.json.encode(entry(Kind.CALL, sent_bytes=2**63))
+    source = Held([late, large, good])
+    sink = parquet_archive(DirectoryPlace(tmp_path / "lake"))
+    file = CursorFile(tmp_path / "state", "lake", LOG.zone)
+    lane = Lane(LOG, "lake", sink, Pace(10, 0, 0), source, file, SystemClock())
+    for _ in range(8):
+        await lane.attempt(now=True)
+    assert file.load(LOG.origin).next_index == 3
+    rows = [
+        row for it in tmp_path.rglob("*.parquet") for row in pq.ParquetFile(it).read().to_pylist()
+    ]
+    assert {row["raw"] for row in rows} == {late, large, good}
+
+
+class Held:
+    """A log in memory."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self._lines = [line_of(data, index).placed for index, data in enumerate(entries)]
+
+    async def logs(self):
+        return (LOG,)
+
+    async def size(self, log):
+        return len(self._lines)
+
+    async def read(self, log, first, end):
+        return self._lines[first:end]
 
 
 def test_a_file_holds_the_entries_of_one_day_alone():

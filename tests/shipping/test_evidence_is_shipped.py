@@ -206,19 +206,19 @@ def test_killed_between_delivery_and_cursor_it_delivers_the_same_again(shipping)
 def test_a_batch_that_is_refused_is_taken_apart_and_nothing_is_left_out(shipping):
     total = len(shipping.entries())
     with http_receiver() as receiver:
-        receiver.answers = [(413, {}), (413, {}), (413, {}), (422, {})]
+        receiver.answers = [(413, {}), (422, {})]
         hook = {"name": "hook", "kind": "webhook", "url": receiver.url, "secret": {"env": "HOOK"}}
-        shipping.write(hook)
+        shipping.write({**hook, "batch_entries": 2})
         with shipping.following():
             eventually(
                 lambda: (
                     json.loads(receiver.posts[-1].body)["end_index"] == total
-                    if len(receiver.posts) > 5
+                    if len(receiver.posts) > 2
                     else False
                 ),
                 "the end",
             )
-    refused, taken = receiver.posts[3], [json.loads(post.body) for post in receiver.posts[4:]]
+    refused, taken = receiver.posts[1], [json.loads(post.body) for post in receiver.posts[2:]]
     assert len(json.loads(refused.body)["events"]) == 1
     assert "raw" in taken[0]["events"][0], "what was refused by itself goes as it is"
     assert (taken[0]["first_index"], taken[0]["end_index"]) == (0, 1)

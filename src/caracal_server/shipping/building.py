@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -47,6 +48,10 @@ class Builder:
         self._clock = clock
 
     def sink(self, config: SinkConfig) -> Sink:
+        if isinstance(config, ParquetSink):
+            _require_library("pyarrow")
+        if isinstance(config, ParquetSink | JsonlSink) and config.bucket is not None:
+            _require_library("obstore")
         match config:
             case ParquetSink():
                 return parquet_archive(self._place(config.directory, config.bucket))
@@ -111,6 +116,11 @@ class Builder:
 
     def _path(self, text: str | None) -> Path | None:
         return None if text is None else self._directory / text
+
+
+def _require_library(name: str) -> None:
+    if find_spec(name) is None:
+        raise ValueError(f"{name} is not installed: it comes with the extra `export`")
 
 
 def _receiver(url: str) -> UpstreamUrl:

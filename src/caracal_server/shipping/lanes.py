@@ -128,7 +128,7 @@ class Lane:
 
     async def _deliver(self, batch: Batch) -> None:
         try:
-            stored = await self._sink.deliver(batch)
+            stored = await self._handed_over(batch)
         except Undelivered as fault:
             if fault.refused:
                 self._take_less(batch)
@@ -155,6 +155,14 @@ class Lane:
             first=batch.first,
             end=batch.end,
         )
+
+    async def _handed_over(self, batch: Batch) -> StoredFile | None:
+        """What an entry holds may be more than a form can say: then it is for the bare envelope."""
+        try:
+            return await self._sink.deliver(batch)
+        except (ValueError, TypeError, OverflowError) as fault:
+            why = f"can not be rendered ({type(fault).__name__})"
+            raise Undelivered(why, refused=True) from None
 
     def _take_less(self, batch: Batch) -> None:
         """What was refused is tried in smaller batches; an entry refused by itself goes as it is."""

@@ -88,7 +88,7 @@ def syslog_message(batch: Batch, line: Line, text: bytes, facility: int) -> byte
     """One message: time, the kind as its id, where the entry stands as structured data, the event."""
     entry = line.entry
     severity = _NOTICE if entry is None or entry.verdict is Verdict.REFUSE else _INFO
-    at = datetime.fromtimestamp((entry.at if entry is not None else line.at) / 1e6, UTC)
+    at = datetime.fromtimestamp((line.at if entry is None or batch.raw else entry.at) / 1e6, UTC)
     kind = entry.kind.value[:_MAX_NAME] if entry is not None else "-"
     place = (
         f'[caracal@32473 log="{_escaped(batch.log.origin)}" index="{line.placed.index}"'
