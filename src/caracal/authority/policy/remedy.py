@@ -77,7 +77,7 @@ def _search(asked: Asked, text: str, values: tuple[str, ...]) -> Remedy:
     one = asked.about(asked.resources[:1])
     without: list[str] = []
     permits: list[str] = []
-    for _ in range(len(read_policies(text).policies) + len(one.scopes) + 1):
+    while True:
         outcome = decide_again(_changed(text, without, permits), one)
         refusal = outcome.refusal
         if refusal is None:
@@ -87,8 +87,7 @@ def _search(asked: Asked, text: str, values: tuple[str, ...]) -> Remedy:
         elif refusal.reason is Reason.POLICY_NO_PERMIT and not permits and not one.undeclared:
             permits += (_permit(one, scope) for scope in one.scopes)
         else:
-            break
-    return Remedy(values)
+            return Remedy(values)
 
 
 def _changed(text: str, without: list[str], permits: list[str]) -> PolicyEngine:
@@ -102,8 +101,8 @@ def _permit(asked: Asked, scope: str) -> str:
         name.replace("\\", "\\\\").replace('"', '\\"') for name in names
     )
     return (
-        f'@id("allows-{scope}") permit (principal == Application::"{application}", action == Action::"{action}", '
-        f'resource == Resource::"{resource}");'
+        f'@id("allows-{action}") permit (principal == Application::"{application}", '
+        f'action == Action::"{action}", resource == Resource::"{resource}");'
     )
 
 

@@ -176,11 +176,10 @@ class Replay:
             groups = self._allowed if now else self._refused
             tally = groups.setdefault(group, _Tally())
             tally.take(index, entry)
-            if now:
-                tally.policies |= dict.fromkeys(outcome.policies)
-            elif refusal is not None:
-                tally.policies |= dict.fromkeys(refusal.policies)
-                tally.reasons[refusal.reason.value] = None
+            why = None if now else refusal
+            deciding = outcome.policies if why is None else why.policies
+            tally.policies |= dict.fromkeys(deciding)
+            tally.reasons |= {} if why is None else {why.reason.value: None}
 
     def report(self) -> Report:
         """What was found so far."""
