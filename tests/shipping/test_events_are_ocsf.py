@@ -83,6 +83,13 @@ def test_an_independent_library_takes_the_event_of_every_kind():
     assert judge(OCSF, text) == ["ok"] * len(events)
 
 
+def test_that_library_takes_no_event_that_lacks_what_ocsf_requires():
+    event = event_of(entry(Kind.CALL, **FULL))
+    del event["api"]
+    with pytest.raises(AssertionError, match="api"):
+        judge(OCSF, msgspec.json.encode(event))
+
+
 @pytest.mark.parametrize(
     ("operation", "activity"),
     [("GET /x", 2), ("POST /x", 1), ("PATCH /x", 3), ("DELETE /x", 4), ("tools/call", 99)],
