@@ -41,7 +41,7 @@ class VerifierKey(msgspec.Struct, frozen=True):
     public_key: bytes
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
+        require_name(self.name)
         if len(self.public_key) != _PUBLIC_KEY_BYTES:
             raise EvidenceError("an Ed25519 public key has 32 bytes")
 
@@ -68,9 +68,13 @@ class NoteSignature(msgspec.Struct, frozen=True):
     signature: bytes
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
+        require_name(self.name)
         if len(self.key_id) != _KEY_ID_BYTES or not self.signature:
             raise EvidenceError("a signature has a 4-byte key id and is not empty")
+
+    def render(self) -> str:
+        """Render as one line, without its end."""
+        return f"{_MARK}{self.name} {b64encode(self.key_id + self.signature).decode()}"
 
 
 class SignedNote(msgspec.Struct, frozen=True):
@@ -92,11 +96,7 @@ class SignedNote(msgspec.Struct, frozen=True):
 
     def render(self) -> str:
         """Render as the text that is published."""
-        lines = [
-            f"{_MARK}{line.name} {b64encode(line.key_id + line.signature).decode()}\n"
-            for line in self.signatures
-        ]
-        return "".join([self.text, "\n", *lines])
+        return "".join([self.text, "\n", *(f"{line.render()}\n" for line in self.signatures)])
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -131,7 +131,7 @@ def parse_note(note: str) -> SignedNote:
     found = lines[:-1].split("\n")
     if len(found) > MAX_SIGNATURES:
         raise EvidenceError(f"a note has 1 to {MAX_SIGNATURES} signatures")
-    return SignedNote(text + "\n", tuple(_parse_signature(line) for line in found))
+    return SignedNote(text + "\n", tuple(parse_signature(line) for line in found))
 
 
 def sign_note(text: str, key: VerifierKey, signer: Signer) -> SignedNote:
@@ -219,7 +219,12 @@ def require_line(text: str, what: str) -> None:
     _require_unicode(text)
 
 
-def _parse_signature(line: str) -> NoteSignature:
+def parse_signature(line: str) -> NoteSignature:
+    """Parse one signature line, without its end; nothing is verified.
+
+    Raises:
+        EvidenceError: it is malformed.
+    """
     if not line.startswith(_MARK):
         raise EvidenceError("a signature line begins with an em dash and a space")
     name, separator, encoded = line.removeprefix(_MARK).partition(" ")
@@ -229,7 +234,12 @@ def _parse_signature(line: str) -> NoteSignature:
     return NoteSignature(name, decoded[:_KEY_ID_BYTES], decoded[_KEY_ID_BYTES:])
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise unless `name` can stand before a signature.
+
+    Raises:
+        EvidenceError: it can not.
+    """
     require_line(name, "a key name")
     if "+" in name or any(character.isspace() for character in name):
         raise EvidenceError("a key name holds neither a space nor a plus")

@@ -5,6 +5,7 @@ text, and not the witness: so one key counts once, whatever names it is given.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
@@ -14,13 +15,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import SignedNote, decode_base64, require_line
+from caracal.evidence.notes import NoteSignature, SignedNote, decode_base64, require_name
 
 _COSIGNATURE: Final = b"\x04"
 _KEY: Final = re.compile(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{44})")
-_TIME_BYTES: Final = 8
+TIME_BYTES: Final = 8
 _SIGNATURE_BYTES: Final = 64
-_MAX_TIME: Final = 2**63 - 1
+MAX_TIME: Final = 2**63 - 1
 
 
 class WitnessKey(msgspec.Struct, frozen=True):
@@ -33,6 +34,15 @@ class WitnessKey(msgspec.Struct, frozen=True):
     def key_id(self) -> bytes:
         """The four bytes that, with the name, single this key out in a note."""
         return sha256(self.name.encode() + b"\n" + _COSIGNATURE + self.public_key).digest()[:4]
+
+    def render(self) -> str:
+        """Render as `name+id+key`, what `parse_witness_key` parses."""
+        typed = b64encode(_COSIGNATURE + self.public_key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{typed}"
+
+    def signed(self, line: NoteSignature) -> bool:
+        """Whether a signature names this key; it is not verified."""
+        return (line.name, line.key_id) == (self.name, self.key_id)
 
 
 class Cosigned(msgspec.Struct, frozen=True):
@@ -51,7 +61,7 @@ def parse_witness_key(text: str) -> WitnessKey:
     parts = _KEY.fullmatch(text)
     if not parts:
         raise EvidenceError("a witness key reads name+id+key")
-    require_line(parts[1], "a key name")
+    require_name(parts[1])
     typed = decode_base64(parts[3])
     if typed[:1] != _COSIGNATURE:
         raise EvidenceError("the key is not a witness's: it is not of the type of cosignatures")
@@ -74,31 +84,42 @@ def require_cosigned(
         raise EvidenceError("two witnesses have the same key")
     if not 0 <= quorum <= len(witnesses):
         raise EvidenceError(f"a quorum of {quorum} of {len(witnesses)} witnesses can not be")
-    found = [one for key in witnesses if (one := _cosigned(note, key)) is not None]
+    found = [one for key in witnesses if (one := cosigned_by(note, key)) is not None]
     if len(found) < quorum:
         raise EvidenceError(f"{len(found)} of {len(witnesses)} witnesses cosigned, not {quorum}")
     return tuple(found)
 
 
-def _cosigned(note: SignedNote, key: WitnessKey) -> Cosigned | None:
-    """When this witness signed last; every signature that names it must verify."""
-    times = [
-        _verified_time(note.text, line.signature, key)
-        for line in note.signatures
-        if (line.name, line.key_id) == (key.name, key.key_id)
-    ]
+def cosigned_by(note: SignedNote, key: WitnessKey) -> Cosigned | None:
+    """When this witness signed last, if it did.
+
+    Raises:
+        EvidenceError: a signature that names it does not verify.
+    """
+    times = [verified_time(note.text, line, key) for line in note.signatures if key.signed(line)]
     return Cosigned(key.name, max(times)) if times else None
 
 
-def _verified_time(text: str, cosignature: bytes, key: WitnessKey) -> int:
-    if len(cosignature) != _TIME_BYTES + _SIGNATURE_BYTES:
+def cosigned_message(text: str, at: int) -> bytes:
+    """What a witness signs: a time, and the text of a checkpoint."""
+    return f"cosignature/v1\ntime {at}\n{text}".encode()
+
+
+def verified_time(text: str, line: NoteSignature, key: WitnessKey) -> int:
+    """When `key` signed a checkpoint's text, in seconds since the epoch.
+
+    Raises:
+        EvidenceError: the line is no cosignature of the text by this key.
+    """
+    cosignature = line.signature
+    if len(cosignature) != TIME_BYTES + _SIGNATURE_BYTES:
         raise EvidenceError(f"the cosignature by {key.name!r} has not 72 bytes")
-    at = int.from_bytes(cosignature[:_TIME_BYTES], "big")
-    if at > _MAX_TIME:
+    at = int.from_bytes(cosignature[:TIME_BYTES], "big")
+    if at > MAX_TIME:
         raise EvidenceError(f"the cosignature by {key.name!r} is from beyond time")
-    signed = f"cosignature/v1\ntime {at}\n{text}".encode()
+    signed = cosigned_message(text, at)
     try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(cosignature[_TIME_BYTES:], signed)
+        Ed25519PublicKey.from_public_bytes(key.public_key).verify(cosignature[TIME_BYTES:], signed)
     except InvalidSignature:
         raise EvidenceError(f"the cosignature by {key.name!r} does not verify") from None
     return at
