@@ -9,11 +9,11 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal.evidence.notes import VerifierKey
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.cli.bundle_file import replacing
 from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.key_files import parse_log_key
 from caracal_server.cli.options import DataOption, JsonOption, ServerOption, TokenFileOption
 from caracal_server.cli.output import print_fields, print_json, progress, say
 from caracal_server.cli.server import Server, path_of
@@ -126,10 +126,7 @@ def verify_pack(
     json: JsonOption = False,
 ) -> None:
     """Verify a pack offline: every sum, every log, every answer. Ends with 1 unless all of it holds."""
-    try:
-        keys = [parse_verifier_key(text.strip()) for text in log_key or []]
-    except EvidenceError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+    keys = [parse_log_key(given) for given in log_key or []]
     report = _verified(file, keys)
     logs = tuple(log.log for log in report.manifest.logs)
     reaches = {log.log: _instant(log.last_at) for log in report.manifest.logs}

@@ -9,10 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal.evidence.notes import VerifierKey
 from caracal_server.cli.connection import find_connection
 from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.key_files import parse_log_key
 from caracal_server.cli.log_check import LogCheck, LogFault, read_checkpoint
 from caracal_server.cli.log_copy import LogCopy
 from caracal_server.cli.options import (
@@ -184,10 +184,7 @@ def _of_server(
 
 
 def _parse_keys(texts: Sequence[str] | None) -> tuple[VerifierKey, ...]:
-    try:
-        return tuple(parse_verifier_key(text.strip()) for text in texts or ())
-    except EvidenceError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+    return tuple(parse_log_key(text) for text in texts or ())
 
 
 def _key_source(given: Sequence[VerifierKey]) -> str:

@@ -15,9 +15,10 @@ from caracal.evidence.errors import BundleError
 from caracal.evidence.notes import VerifierKey
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.key_files import parse_log_key
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import Steps, print_fields, print_json, progress, say
-from caracal_server.cli.receipt_file import parse_log_key, verified_receipt
+from caracal_server.cli.receipt_file import verified_receipt
 
 EMBEDDED: Final = (
     "The key came with the file: this proves that nothing in the file changed since someone signed it,",

@@ -11,9 +11,10 @@ from caracal.evidence.errors import EvidenceError
 from caracal.evidence.receipts import ReceiptReport, verify_receipt
 from caracal.evidence.witness_keys import Cosigned
 from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.key_files import parse_log_key, parse_witness
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import instant, print_fields, print_json, say, visible
-from caracal_server.cli.receipt_file import ADVICE, parse_log_key, parse_witness, read_receipt
+from caracal_server.cli.receipt_file import ADVICE, read_receipt
 
 
 class Verified(msgspec.Struct, frozen=True):

@@ -8,9 +8,9 @@ from typing import BinaryIO
 from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.bundle_lines import is_closing, parse_entry
 from caracal.evidence.errors import BundleError, EvidenceError
-from caracal.evidence.notes import parse_verifier_key
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.failures import CommandFailed, ExitCode
+from caracal_server.cli.key_files import parse_log_key
 
 
 def proven_entries(file: Path, log_key: str | None) -> Iterator[tuple[int, bytes]]:
@@ -19,10 +19,7 @@ def proven_entries(file: Path, log_key: str | None) -> Iterator[tuple[int, bytes
     Raises:
         CommandFailed: it can not be read, does not verify, or is another one on the second reading.
     """
-    try:
-        key = None if log_key is None else parse_verifier_key(log_key.strip())
-    except EvidenceError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"--log-key is not a log's key: {fault}") from None
+    key = None if log_key is None else parse_log_key(log_key)
     try:
         with file.open("rb") as stream:
             first, second = _Digested(stream), _Digested(stream)
