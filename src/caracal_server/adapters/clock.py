@@ -2,6 +2,10 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+_WITH_SLEEP: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Counts on while the machine is suspended, so that what was learned before is old afterwards."""
 
 
 class SystemClock:
@@ -14,4 +18,4 @@ class SystemClock:
         return time.time_ns() // 1_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_WITH_SLEEP)
