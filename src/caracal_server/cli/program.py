@@ -24,6 +24,7 @@ COMMANDS = {
     "delegation": "delegations",
     "user": "users",
     "evidence": "evidence",
+    "witness": "witness",
     "explain": "explain",
     "replay": "replay",
     "key": "keys",
