@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
-from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Refused
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.retention import Retention
+from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.operators import OperatorScope
@@ -95,7 +95,7 @@ class ExportApi:
         if isinstance(operator, Refused):
             await self._record_known(request, operator)
             raise RequestRefused(Problem.of(operator))
-        zone_id = self._known_zone(request.path_params["zone"])
+        zone_id = zone_of(request, self._logs)
         before = (await read_json(request, Drop)).before
         actor = _actor(operator)
         dropped = await self._retention.drop(zone_id, before, actor, request_id_of(request))
@@ -110,7 +110,7 @@ class ExportApi:
         if isinstance(operator, Refused):
             await self._record_known(request, operator)
             raise RequestRefused(Problem.of(operator))
-        zone_id = self._known_zone(request.path_params["zone"])
+        zone_id = zone_of(request, self._logs)
         exported = await read_json(request, Exported)
         size = await self._reader.size(zone_id)
         if not exported.first_index < exported.end_index <= size:
@@ -161,15 +161,6 @@ class ExportApi:
                     actor=actor,
                 )
             )
-
-    def _known_zone(self, text: str) -> ZoneId:
-        try:
-            zone_id = parse_id(ZoneId, text)
-        except InvalidIdentifier as fault:
-            raise refuse_params(str(fault)) from None
-        if not self._logs.known(zone_id):
-            raise RequestRefused(Problem(Reason.ZONE_UNKNOWN, f"there is no zone {zone_id}"))
-        return zone_id
 
 
 def _actor(operator: OperatorIdentity) -> str:

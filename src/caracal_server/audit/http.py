@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from caracal.authority.events import Kind, Verdict
-from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
+from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.queries import EvidenceReader, Proof
+from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.evidence import EvidenceQuery, StoredCheckpoint, StoredEntry
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.web.asgi import NO_STORE, TEXT, Reply
@@ -191,7 +192,7 @@ class EvidenceApi:
     def _of_zone(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             await self._require_reader(request)
-            return await answer(request, self._known_zone(request.path_params["zone"]))
+            return await answer(request, zone_of(request, self._logs))
 
         return handle
 
@@ -199,15 +200,6 @@ class EvidenceApi:
         identity = await self._authenticate(request, OperatorScope.READ)
         if isinstance(identity, Refused):
             raise RequestRefused(Problem.of(identity))
-
-    def _known_zone(self, text: str) -> ZoneId:
-        try:
-            zone_id = parse_id(ZoneId, text)
-        except InvalidIdentifier as fault:
-            raise refuse_params(str(fault)) from None
-        if not self._logs.known(zone_id):
-            raise RequestRefused(Problem(Reason.ZONE_UNKNOWN, f"there is no zone {zone_id}"))
-        return zone_id
 
 
 def _index(request: Request) -> int:
