@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root; then it runs as `nobody`, over directories that are nobody's.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -34,13 +35,15 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PostgresServer:
     """A running server; everything in it dies with it."""
 
     process: subprocess.Popen
     programs: Path
     port: int
+    data: Path
+    identity: dict
 
     def url(self, database: str) -> str:
         return f"postgresql://caracal@127.0.0.1:{self.port}/{database}"
@@ -60,6 +63,19 @@ class PostgresServer:
             timeout=30,
         )
         return done.stdout.strip()
+
+    def kill(self) -> None:
+        """kill -9 the server and every process of it, at once; its files stay."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        for pid in (self.process.pid, *map(int, children.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def start_again(self) -> None:
+        """Start over the files of before, on the same port."""
+        self.process = _launch(self.programs, self.data, self.port, self.identity)
 
 
 @contextmanager
@@ -81,10 +97,14 @@ def running_postgres() -> Iterator[PostgresServer]:
         data.mkdir(mode=0o700)
         if identity:
             os.chown(data, NOBODY, NOBODY)
-        process, port = _start(install / "bin", data, identity)
+        programs, port = install / "bin", _free_port()
+        _make(programs, data, identity)
+        process = _launch(programs, data, port, identity)
+        server = PostgresServer(process, programs, port, data, identity)
         try:
-            yield PostgresServer(process, install / "bin", port)
+            yield server
         finally:
+            process = server.process
             process.send_signal(signal.SIGQUIT)  # at once: nobody needs the data any more
             try:
                 process.wait(timeout=10)
@@ -94,7 +114,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             process.stdout.close()
 
 
-def _start(programs: Path, data: Path, identity: dict) -> tuple[subprocess.Popen, int]:
+def _make(programs: Path, data: Path, identity: dict) -> None:
     subprocess.run(
         [programs / "initdb", "-D", data, *INITDB],
         check=True,
@@ -103,7 +123,9 @@ def _start(programs: Path, data: Path, identity: dict) -> tuple[subprocess.Popen
         cwd="/",
         **identity,
     )
-    port = _free_port()
+
+
+def _launch(programs: Path, data: Path, port: int, identity: dict) -> subprocess.Popen:
     arguments = [word for setting in SETTINGS for word in ("-c", setting)]
     process = subprocess.Popen(
         [programs / "postgres", "-D", data, "-p", str(port), "-k", data, *arguments],
@@ -115,7 +137,7 @@ def _start(programs: Path, data: Path, identity: dict) -> tuple[subprocess.Popen
     probe = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
     for _ in range(500):
         if subprocess.run([*probe, "-d", "postgres"], check=False).returncode == 0:
-            return process, port
+            return process
         if process.poll() is not None:
             break
     process.kill()
