@@ -75,10 +75,12 @@ class Caracal:
 
 
 @contextmanager
-def caracal(*, cpu: int = 0, database: str | None = None) -> Iterator[Caracal]:
+def caracal(
+    *, cpu: int = 0, database: str | None = None, program: str = "caracal_server.cli"
+) -> Iterator[Caracal]:
     """Start `caracal up` on free ports over a fresh directory."""
     with tempfile.TemporaryDirectory(prefix="caracal-bench-") as directory:
-        arguments = ["caracal_server.cli", "up", "--json", "--data", directory,
+        arguments = [program, "up", "--json", "--data", directory,
                      "--control", "127.0.0.1:0", "--gateway", "127.0.0.1:0"]  # fmt: skip
         if database is not None:
             arguments += ["--database", database]
