@@ -216,3 +216,13 @@ async def test_a_connection_cut_in_the_middle_of_a_transaction_stores_nothing(po
     count = text("SELECT count(*) FROM graph_epoch WHERE zone_id = 'cut'")
     assert await database.read(lambda connection: connection.execute(count).scalar()) == 0
     await database.close()
+
+
+async def test_a_commit_is_on_the_servers_disk_whatever_the_database_is_set_to(postgres, zone_id):
+    url = postgres.create_database(f"sync-{zone_id}")
+    statement = f'ALTER DATABASE "sync-{zone_id}" SET synchronous_commit = off'
+    await asyncio.to_thread(postgres.execute, "postgres", statement)
+    database = await open_database(url)
+    shown = text("SHOW synchronous_commit")
+    assert await database.transact(lambda connection: connection.execute(shown).scalar()) == "on"
+    await database.close()
