@@ -26,7 +26,8 @@ FIELDS: Final = {
                          "never less than in the entry before", "always; older logs lack it"),
     "request": Told("id of the HTTP request that caused it; at a start, of the instance", "always"),
     "instance": Told("the process that decided: the `request` of its `service.start`, which is in the log "
-                     "of `system`", "always, but for what Audit writes into logs by itself"),
+                     "of `system`; of a result of unknown outcome, the process of its call",
+                     "always, but for what Audit writes into logs by itself"),
     "verdict": Told("`allow` or `refuse`", "something was decided"),
     "reason": Told("the reason code of a refusal or a failure, or the reason given for an act",
                    "there is one"),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from examples.demo.upstream import RunningDatasette
-from tests.support.deployment import API, Zone, deployed, unique
+from tests.support.deployment import API, Zone, deployed, eventually, unique
 from tests.support.running import Running, start_caracal
 
 SEED = 20_260_101
@@ -133,8 +133,35 @@ def test_whatever_was_acknowledged_or_reached_the_upstream_is_on_record(tmp_path
         zone.deployment = it
         hold_to_account(zone, told, upstream.to(path))
         assert it.ready()["ready"]
+        require_a_result_of_every_call(zone)
+        marked = len(marks(zone))
+        assert marked > 0
+    with mortal(data, environment) as running, deployed(running, upstream) as it:
+        zone.deployment = it
+        eventually(lambda: settled(zone))
+        assert len(marks(zone)) == marked
         assert zone.agent().authority().call(path).status_code == 200
     assert min(map(len, (told.calls, told.mints, told.refusals))) > len(MOMENTS)
+
+
+def require_a_result_of_every_call(zone: Zone) -> None:
+    """One each: what the upstream answered, or that nobody knows."""
+    eventually(lambda: settled(zone))
+    allowed = recorded(zone, "call", "allow").values()
+    results = [result["mandate"] for result in zone.evidence(kind="call.result")]
+    assert sorted(results) == sorted(call["mandate"] for call in allowed)
+
+
+def settled(zone: Zone) -> bool:
+    """Whether Audit is through with every process but the one that runs."""
+    system = Zone(zone.deployment, {}, id="system")
+    starts = [entry["request"] for entry in system.evidence(kind="service.start")]
+    return {entry["target"] for entry in system.evidence(kind="evidence.settle")} == set(starts[1:])
+
+
+def marks(zone: Zone) -> list[dict]:
+    results = zone.evidence(kind="call.result")
+    return [one for one in results if one.get("error") == "outcome_unknown"]
 
 
 def work(death: Death, zone: Zone, told: Acknowledged, path) -> None:

@@ -46,7 +46,7 @@ async def running(caller: Service = Service.GATEWAY):
     sequencer = Sequencer(store, AuditSettings("log.example"), Integrity(), SystemClock())
     await sequencer.start()
     logs = StoredLogs(())
-    api = AuditPeerApi(sequencer, store, logs)
+    api = AuditPeerApi(sequencer, store, logs, lambda: None)
     channel, line = wire(caller, Service.AUDIT, api.answers())
     channel.reason = Reason.EVIDENCE_UNAVAILABLE
     evidence = RemoteEvidence(channel, "instance-1")

@@ -23,7 +23,8 @@ SLACK = 1.5
 def fragile(tmp_path_factory, upstream) -> Iterator[Apart]:
     root = tmp_path_factory.mktemp("fragile")
     provision(root)
-    with running_apart(apart(root, upstream, tls=write_ca_file(root), **BOUNDS)) as running:
+    bounds = BOUNDS | {"CARACAL_DRAIN_SECONDS": "1"}
+    with running_apart(apart(root, upstream, tls=write_ca_file(root), **bounds)) as running:
         yield running
 
 
@@ -92,6 +93,21 @@ def test_a_result_that_audit_missed_is_recorded_once_when_it_is_back(site, fragi
     fragile["audit"].start()
     recovered(fragile)
     assert zone.entry(request_id, "call.result")["reason"] == "client_gone"
+
+
+def test_a_call_whose_gateway_was_killed_is_marked_once_the_next_one_is_there(site, fragile):
+    zone = site.zone()
+    authority = zone.agent().authority()
+    with authority.stream(f"/events?{zone.name}") as answer:
+        request_id = answer.headers["x-request-id"]
+        fragile["gateway"].kill()
+        with pytest.raises(httpx.TransportError):
+            answer.read()
+    fragile["gateway"].start()
+    recovered(fragile)
+    [marked] = eventually(lambda: zone.evidence(request=request_id, kind="call.result"), seconds=30)
+    assert marked["error"] == "outcome_unknown"
+    assert marked["instance"] == zone.entry(request_id, "call")["instance"]
 
 
 def test_a_gateway_that_lost_the_coordinator_refuses_after_its_bound(site, fragile, upstream):

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     EVIDENCE_EXPORT = "evidence.export"
     """Entries `first_index` to `end_index` (exclusive) were stored durably where `target` says; `digest` is
     that of the manifest of their files. Retention rests on it."""
+    EVIDENCE_SETTLE = "evidence.settle"
+    """Every call that the process `target` admitted has a result in its log by now."""
 
 
 class Verdict(StrEnum):
@@ -69,6 +71,8 @@ class CallError(StrEnum):
     GIVEN_UP = "given_up"
     """The Gateway ended it: it was told to stop, or could not tell any more whether authority lasts."""
     INTERNAL = "internal"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    """The process ended first. The call may have had its effect."""
     NONE = ""
 
 
@@ -87,7 +91,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         target: what an administrative act was done to.
         subject_issuer: who vouches for the subject when it is a user.
         detail: a human sentence, without secrets.
-        instance: the `request` of the `service.start` of the process that decided.
+        instance: the `request` of the `service.start` of the process that decided; in a result of unknown
+            outcome, which Audit records, that of its call.
         arguments: hex SHA-256 of a call's query, as it came.
         approval: id of the approval that the decision rests on.
         committed: what is committed to instead of written: field to base64url of

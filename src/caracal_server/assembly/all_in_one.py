@@ -246,3 +246,5 @@ async def _record_start(base: Foundations, settings: dict[str, Any]) -> None:
     except Unavailable:
         if base.audit.sweep.check() is None:
             raise
+    else:
+        base.audit.unfinished.look()

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from caracal_server.adapters.peers.evidence import CLOSE_SECONDS
 from caracal_server.adapters.peers.questions import RemoteOperators
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
@@ -37,8 +38,10 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         keys,
         ground.clock,
         audit_settings(origin, ground.settings),
+        grace_s=ground.settings["DRAIN_SECONDS"] + CLOSE_SECONDS,
     )
     await audit.start()
+    audit.unfinished.look()
     stack.push_async_callback(audit.close)
     control = ground.peering.channel(Service.CONTROL)
     watching = asyncio.create_task(control.watch())
@@ -52,5 +55,5 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=InstanceLog(local_log(audit.sequencer, logs), ground.peering.instance),
-        answers=AuditPeerApi(audit.sequencer, store, logs).answers(),
+        answers=AuditPeerApi(audit.sequencer, store, logs, audit.unfinished.look).answers(),
     )

@@ -1,7 +1,7 @@
 """What Audit takes from services that run apart: entries, of the kinds that are the caller's to write."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -71,11 +71,16 @@ class StoredLogs:
 
 @dataclass(frozen=True, slots=True)
 class AuditPeerApi:
-    """Appends what other services decide; batches of one service keep their order."""
+    """Appends what other services decide; batches of one service keep their order.
+
+    Attributes:
+        on_start: is called once the start of a Gateway is on record.
+    """
 
     sequencer: Sequencer
     store: EvidenceStore
     logs: StoredLogs
+    on_start: Callable[[], None]
     _turns: dict[Service, asyncio.Lock] = field(default_factory=dict, init=False)
 
     def answers(self) -> tuple[Answer, ...]:
@@ -106,6 +111,9 @@ class AuditPeerApi:
                 raise outcome
             places.append((outcome.index, outcome.leaf_hash))
             references.append(outcome.reference)
+        starts = any(entry.kind is Kind.SERVICE_START for entry in batch.entries)
+        if caller is Service.GATEWAY and starts:
+            self.on_start()
         return Recorded(tuple(places), tuple(references))
 
     async def _append(self, entry: Entry, *, again: bool) -> Receipt:

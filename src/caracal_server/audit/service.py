@@ -18,6 +18,7 @@ from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
 from caracal_server.audit.sweep import Sweep
 from caracal_server.audit.tile_http import TileApi
 from caracal_server.audit.tiles import TileView
+from caracal_server.audit.unfinished import Unfinished
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceStore
 from caracal_server.ports.zones import ZoneDirectory
@@ -39,6 +40,7 @@ class AuditService:
     receipts: Receipts
     tiles: TileView
     retention: Retention
+    unfinished: Unfinished
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -53,6 +55,7 @@ class AuditService:
     async def close(self) -> None:
         """Store what waits, sign for it, and end."""
         await self.sweep.close()
+        await self.unfinished.close()
         await self.sequencer.close()
         await self.checkpointer.close()
 
@@ -84,9 +87,15 @@ class AuditService:
 
 
 def build_audit_service(
-    store: EvidenceStore, zones: ZoneDirectory, keys: LogKeys, clock: Clock, settings: AuditSettings
+    store: EvidenceStore,
+    zones: ZoneDirectory,
+    keys: LogKeys,
+    clock: Clock,
+    settings: AuditSettings,
+    *,
+    grace_s: float = 0.0,
 ) -> AuditService:
-    """Put the service together; nothing runs yet."""
+    """Put the service together; nothing runs yet. `grace_s` as `Unfinished` has it."""
     integrity = Integrity()
     logs = Logs(zones, keys, settings)
     references = References(keys)
@@ -102,4 +111,5 @@ def build_audit_service(
         receipts=Receipts(store, references),
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),
+        unfinished=Unfinished(store, sequencer, logs, clock, grace_s),
     )
