@@ -63,6 +63,13 @@ class MemoryEvidenceStore:
         signed = self.log(zone_id).checkpoints
         return signed[max(signed)] if signed else None
 
+    async def checkpoints(
+        self, zone_id: ZoneId, *, below: int | None, limit: int
+    ) -> tuple[StoredCheckpoint, ...]:
+        signed = self.log(zone_id).checkpoints
+        sizes = sorted((size for size in signed if below is None or size < below), reverse=True)
+        return tuple(signed[size] for size in sizes[:limit])
+
     async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None:
         found = (entry for entry in self.log(zone_id).entries if entry.index == index)
         return next(found, None)

@@ -143,6 +143,7 @@ class Reason(StrEnum):
     IDEMPOTENCY_RESULT_INACTIVE = "idempotency_result_inactive"
     # The system itself.
     EVIDENCE_UNAVAILABLE = "evidence_unavailable"
+    EVIDENCE_UNWITNESSED = "evidence_unwitnessed"
     EVIDENCE_DROPPED = "evidence_dropped"
     EVIDENCE_NOT_EXPORTED = "evidence_not_exported"
     STORE_UNAVAILABLE = "store_unavailable"

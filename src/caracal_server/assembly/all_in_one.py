@@ -42,6 +42,7 @@ from caracal_server.assembly.parts import (
 from caracal_server.assembly.settings import read_settings
 from caracal_server.assembly.start_entry import start_entry
 from caracal_server.assembly.sts_edge import StsParts, make_sts
+from caracal_server.assembly.witnesses import witnesses
 from caracal_server.coordinator.service import Coordinator
 from caracal_server.gateway.http import GatewayApp
 from caracal_server.sts.exchange import MintForResource
@@ -113,7 +114,7 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         database = await open_database(url)
         stack.push_async_callback(database.close)
         await migrate(database)
-        base = await _foundations(database, directory, entropy, settings)
+        base = await _foundations(stack, database, directory, entropy, settings)
         await base.audit.start()
         stack.push_async_callback(base.audit.close)
         issuer = settings["ISSUER"] or f"http://{control.address}"
@@ -152,7 +153,11 @@ class _Applications:
 
 
 async def _foundations(
-    database: Database, directory: DataDirectory, entropy: SystemEntropy, settings: dict[str, Any]
+    stack: contextlib.AsyncExitStack,
+    database: Database,
+    directory: DataDirectory,
+    entropy: SystemEntropy,
+    settings: dict[str, Any],
 ) -> Foundations:
     return await Foundations.lay(
         clock=SystemClock(),
@@ -161,6 +166,7 @@ async def _foundations(
         ring=KeyRing(directory.keys, entropy),
         log_origin=settings["LOG_ORIGIN"] or directory.log_origin(entropy),
         settings=settings,
+        witnesses=witnesses(settings, stack),
     )
 
 
@@ -172,6 +178,7 @@ async def _applications(
     issuer: str,
 ) -> _Applications:
     registry = CollectorRegistry()
+    base.audit.register(registry)
     kept = make_operators(base)
     operators = kept[2]
     await operators.load()

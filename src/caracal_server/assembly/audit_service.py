@@ -12,6 +12,7 @@ from caracal_server.assembly.log_keys import log_key_routes, log_keys
 from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.assembly.start_entry import InstanceLog
+from caracal_server.assembly.witnesses import witnesses
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
 from caracal_server.web.peers.services import Service
@@ -38,8 +39,10 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         keys,
         ground.clock,
         audit_settings(origin, ground.settings),
+        witnesses=witnesses(ground.settings, stack),
         grace_s=ground.settings["DRAIN_SECONDS"] + CLOSE_SECONDS,
     )
+    audit.register(ground.registry)
     await audit.start()
     audit.unfinished.look()
     stack.push_async_callback(audit.close)
@@ -55,5 +58,5 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=InstanceLog(local_log(audit.sequencer, logs), ground.peering.instance),
-        answers=AuditPeerApi(audit.sequencer, store, logs, audit.unfinished.look).answers(),
+        answers=AuditPeerApi(audit.log, store, logs, audit.unfinished.look).answers(),
     )

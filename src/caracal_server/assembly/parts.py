@@ -27,6 +27,7 @@ from caracal_server.assembly.graph_limits import graph_limits
 from caracal_server.assembly.log_keys import log_keys
 from caracal_server.assembly.start_entry import InstanceLog
 from caracal_server.audit.service import AuditService, build_audit_service
+from caracal_server.audit.witness_standing import WitnessSettings
 from caracal_server.control.acts import ActLog
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
@@ -42,6 +43,7 @@ from caracal_server.coordinator.loading import load_graph
 from caracal_server.coordinator.removal import RemoveApplication
 from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
+from caracal_server.ports.witnesses import WitnessClient
 from caracal_server.ports.zones import ZoneRecord
 
 
@@ -94,6 +96,7 @@ class Foundations:
         ring: KeyRing,
         log_origin: str,
         settings: dict[str, Any],
+        witnesses: tuple[WitnessSettings, WitnessClient] | None = None,
     ) -> "Foundations":
         """Read what is stored and take it up.
 
@@ -101,14 +104,11 @@ class Foundations:
             KeyFileError: a key is missing that something stored needs.
             Unavailable: the store can not be read, or a credential not be opened.
         """
-        stores = Stores.over(database)
-        records = await stores.zones.load_all()
+        records = await (stores := Stores.over(database)).zones.load_all()
         seal = await _seal(stores, ring)
         zone_keys = ZoneSigningKeys(stores.keys, seal, clock, entropy)
         await zone_keys.load()
-        pepper = ring.client_secret_pepper(
-            needed_by=_if(any(record.secret_hashes for record in records), "client secrets")
-        )
+        pepper = _pepper(ring, records)
         credentials = OpenedCredentials(opener := _opener(ring, records))
         zones, graphs = MemoryZones(), LiveGraphs(graph_limits(settings))
         for record in records:
@@ -116,8 +116,10 @@ class Foundations:
             await load_graph(graphs, stores.graph, record.id, now=clock.now())
             zones.install(record)
         keys = log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
-        audited = audit_settings(log_origin, settings)
-        audit = build_audit_service(stores.evidence, zones, keys, clock, audited)
+        set_to = audit_settings(log_origin, settings)
+        audit = build_audit_service(
+            stores.evidence, zones, keys, clock, set_to, witnesses=witnesses
+        )
         return cls(
             clock=clock,
             entropy=entropy,
@@ -133,7 +135,7 @@ class Foundations:
             opener=opener,
             graphs=graphs,
             audit=audit,
-            evidence=InstanceLog(audit.sequencer, entropy.new_id()),
+            evidence=InstanceLog(audit.log, entropy.new_id()),
         )
 
 
@@ -235,6 +237,11 @@ class _NewGraphs:
 
     def install(self, record: ZoneRecord) -> None:
         self.graphs.begin(record.id)
+
+
+def _pepper(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> Secret:
+    hashed = any(record.secret_hashes for record in records)
+    return ring.client_secret_pepper(needed_by=_if(hashed, "client secrets"))
 
 
 def _opener(ring: KeyRing, records: tuple[ZoneRecord, ...]) -> HpkeOpener:

@@ -81,6 +81,12 @@ def _log_format(text: str) -> str:
     return text
 
 
+def _witness_mode(text: str) -> str:
+    if text not in {"report", "require"}:
+        raise ValueError("report or require")
+    return text
+
+
 def _origin(text: str) -> str:
     if any(character.isspace() or character in "+/" for character in text):
         raise ValueError("a host, with its port where it has one")
@@ -135,6 +141,13 @@ SETTINGS: Final = (
             "start of the next", _whole(1, 10_080)),
     Setting("PUBLIC_LOG", "false", "whether anybody may read the checkpoints and hash tiles of the "
             "evidence logs; entries never", _flag),
+    Setting("WITNESS_POLICY_FILE", "", "which witnesses cosign the evidence logs, as a C2SP tlog-policy "
+            "with their URLs; none when empty", _file),
+    Setting("WITNESS_MODE", "report", "report only shows how old the quorum is; require turns readiness "
+            "red beyond the bound", _witness_mode),
+    Setting("WITNESS_STALE_SECONDS", "60", "how old the quorum of a log may become", _seconds(1, 86_400)),
+    Setting("WITNESS_REFUSE", "false", "whether require also refuses new decisions beyond the bound",
+            _flag),
     Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
             _whole(1, 600)),
     Setting("STRICT_INSTALLATION", "false", "whether a process ends instead of starting when an installed "

@@ -1,6 +1,7 @@
 """Signing checkpoints: the log's promise, so each one continues every one before it, or none is made."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -18,6 +19,9 @@ from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceStore, StoredCheckpoint
 
 _STOPPED: Final = "no checkpoint is signed any more, because a log is broken"
+
+Signed = Callable[[ZoneId, StoredCheckpoint], None]
+"""Is told of every checkpoint that was signed and stored."""
 
 _log = structlog.get_logger("caracal.audit")
 
@@ -47,6 +51,11 @@ class Checkpointer:
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._failing = ""
+        self._signed: Signed = _unwatched
+
+    def watch(self, signed: Signed) -> None:
+        """Have `signed` called with every checkpoint once it is stored."""
+        self._signed = signed
 
     async def start(self) -> None:
         """Hold every log to its latest checkpoint, and begin to sign."""
@@ -107,6 +116,7 @@ class Checkpointer:
         await self._store.save_checkpoint(zone_id, fresh)
         self._attempted.pop(zone_id)
         self._latest[zone_id] = fresh
+        self._signed(zone_id, fresh)
         return fresh
 
     async def _load_latest(self, zone_id: ZoneId) -> StoredCheckpoint | None:
@@ -185,3 +195,7 @@ class Checkpointer:
                 _log.error("checkpoint_failed", zone=zone_id, error=type(fault).__name__)
                 self._note(zone_id, 0)
         self._failing = failed
+
+
+def _unwatched(_zone_id: ZoneId, _checkpoint: StoredCheckpoint) -> None:
+    """Nobody asked to be told."""

@@ -77,7 +77,7 @@ class AuditPeerApi:
         on_start: is called once the start of a Gateway is on record.
     """
 
-    sequencer: Sequencer
+    log: EvidenceLog
     store: EvidenceStore
     logs: StoredLogs
     on_start: Callable[[], None]
@@ -121,7 +121,7 @@ class AuditPeerApi:
             recorded = await self._recorded(entry)
             if recorded is not None:
                 return recorded
-        receipt = await self.sequencer.append(entry)
+        receipt = await self.log.append(entry)
         self.logs.add(receipt.zone_id)
         return receipt
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.exports import ExportApi
 from caracal_server.audit.http import EvidenceApi
@@ -14,13 +16,19 @@ from caracal_server.audit.references import References
 from caracal_server.audit.retention import Retention
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
+from caracal_server.audit.submission import Submission
 from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
 from caracal_server.audit.sweep import Sweep
 from caracal_server.audit.tile_http import TileApi
 from caracal_server.audit.tiles import TileView
 from caracal_server.audit.unfinished import Unfinished
+from caracal_server.audit.witness_api import WitnessApi, WitnessMetrics
+from caracal_server.audit.witness_standing import WitnessSettings
+from caracal_server.audit.witnessed_log import WitnessedLog
+from caracal_server.audit.witnessing import Witnessing
 from caracal_server.ports.clock import Clock
-from caracal_server.ports.evidence import EvidenceStore
+from caracal_server.ports.evidence import EvidenceLog, EvidenceStore
+from caracal_server.ports.witnesses import WitnessClient
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.health import Check
 from caracal_server.web.operators import Authenticate
@@ -29,7 +37,10 @@ from caracal_server.web.routes import Route
 
 @dataclass(frozen=True, slots=True)
 class AuditService:
-    """What assembly holds: `sequencer` is the `EvidenceLog` of everyone else."""
+    """What assembly holds.
+
+    `log` is the `EvidenceLog` of those who decide, `sequencer` that of whoever records anything else.
+    """
 
     sequencer: Sequencer
     checkpointer: Checkpointer
@@ -41,6 +52,13 @@ class AuditService:
     tiles: TileView
     retention: Retention
     unfinished: Unfinished
+    witnessing: Witnessing | None
+
+    @property
+    def log(self) -> EvidenceLog:
+        if self.witnessing is None:
+            return self.sequencer
+        return WitnessedLog(self.sequencer, self.witnessing)
 
     async def start(self) -> None:
         """Take up every log, hold it to its latest checkpoint, then begin to sign and sweep.
@@ -50,6 +68,8 @@ class AuditService:
         """
         await self.sequencer.start(self.logs.all())
         await self.checkpointer.start()
+        if self.witnessing is not None:
+            await self.witnessing.start()
         self.sweep.start()
 
     async def close(self) -> None:
@@ -58,14 +78,22 @@ class AuditService:
         await self.unfinished.close()
         await self.sequencer.close()
         await self.checkpointer.close()
+        if self.witnessing is not None:
+            await self.witnessing.close()
 
     def checks(self) -> dict[str, Check]:
         """What readiness asks."""
-        return {
+        witnesses = {} if self.witnessing is None else {"evidence_witnesses": self.witnessing.check}
+        return witnesses | {
             "evidence_log": self.sequencer.check,
             "evidence_checkpoints": self.checkpointer.check,
             "evidence_integrity": self.sweep.check,
         }
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Have what is known of the witnesses collected."""
+        if self.witnessing is not None:
+            registry.register(WitnessMetrics(self.witnessing))
 
     def key_change(self, files: LogKeyFiles) -> LogKeyChange:
         """What changes the key that signs for the logs."""
@@ -79,6 +107,7 @@ class AuditService:
             self.reader, self.sequencer, self.logs, self.clock, authenticate, self.retention
         )
         return (
+            *WitnessApi(self.witnessing, self.logs, authenticate).routes(),
             *exports.routes(),
             *evidence.routes(),
             *ReceiptApi(self.receipts).routes(),
@@ -94,6 +123,7 @@ def build_audit_service(
     settings: AuditSettings,
     *,
     grace_s: float = 0.0,
+    witnesses: tuple[WitnessSettings, WitnessClient] | None = None,
 ) -> AuditService:
     """Put the service together; nothing runs yet. `grace_s` as `Unfinished` has it."""
     integrity = Integrity()
@@ -101,6 +131,11 @@ def build_audit_service(
     references = References(keys)
     sequencer = Sequencer(store, settings, integrity, clock, references)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
+    witnessing = None
+    if witnesses is not None:
+        wanted, client = witnesses
+        witnessing = Witnessing(Submission(store, client, clock), logs, wanted)
+        checkpointer.watch(witnessing.signed)
     return AuditService(
         sequencer=sequencer,
         checkpointer=checkpointer,
@@ -108,7 +143,10 @@ def build_audit_service(
         reader=EvidenceReader(store, checkpointer, logs),
         logs=logs,
         clock=clock,
-        receipts=Receipts(store, references),
+        receipts=Receipts(
+            store, references, witnessed=None if witnessing is None else witnessing.witnessed
+        ),
+        witnessing=witnessing,
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),
         unfinished=Unfinished(store, sequencer, logs, clock, grace_s),

@@ -140,6 +140,12 @@ class EvidenceStore(Protocol):
 
     async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None: ...
 
+    async def checkpoints(
+        self, zone_id: ZoneId, *, below: int | None, limit: int
+    ) -> tuple[StoredCheckpoint, ...]:
+        """The newest first, those of sizes under `below` where it is given."""
+        ...
+
     async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None: ...
 
     async def nodes(

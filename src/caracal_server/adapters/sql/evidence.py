@@ -123,16 +123,24 @@ class SqlEvidenceStore:
         return tuple(ZoneId(row.zone_id) for row in rows)
 
     async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None:
+        found = await self.checkpoints(zone_id, below=None, limit=1)
+        return found[0] if found else None
+
+    async def checkpoints(
+        self, zone_id: ZoneId, *, below: int | None, limit: int
+    ) -> tuple[StoredCheckpoint, ...]:
         table = evidence_checkpoint
         statement = (
             select(table.c.size, table.c.note, table.c.at)
             .join(evidence_log, evidence_log.c.id == table.c.log_id)
             .where(evidence_log.c.zone_id == zone_id)
             .order_by(table.c.size.desc())
-            .limit(1)
+            .limit(limit)
         )
-        row = await self._database.read(lambda connection: connection.execute(statement).first())
-        return None if row is None else StoredCheckpoint(row.size, row.note, from_us(row.at))
+        if below is not None:
+            statement = statement.where(table.c.size < below)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(StoredCheckpoint(row.size, row.note, from_us(row.at)) for row in rows)
 
     async def entry(self, zone_id: ZoneId, index: int) -> StoredEntry | None:
         found = await self._entries(zone_id, index, index + 1)

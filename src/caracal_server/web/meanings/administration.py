@@ -117,6 +117,14 @@ MEANINGS: Meanings = {
         problem=503,
         retry_after=1,
     ),
+    Reason.EVIDENCE_UNWITNESSED: Meaning(
+        "no quorum of witnesses has cosigned the evidence log lately, and nothing new may be decided then",
+        "repeat the request later; if it goes on, look at the readiness of the Audit service",
+        oauth=_UNAVAILABLE,
+        coordinator=Answer(503, "audit_unavailable"),
+        problem=503,
+        retry_after=5,
+    ),
     Reason.EVIDENCE_DROPPED: Meaning(
         "the entry was exported and then dropped; its hash and its proof remain",
         "look for it where the log was exported to; `evidence.drop` entries say what was dropped",
