@@ -3,9 +3,9 @@
 PostgreSQL refuses to run as root; then it runs as `nobody`, over directories that are nobody's.
 """
 
-import contextlib
 import importlib.util
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -65,13 +65,19 @@ class PostgresServer:
         return done.stdout.strip()
 
     def kill(self) -> None:
-        """kill -9 the server and every process of it, at once; its files stay."""
+        """kill -9 the server and every process of it, and return once they are gone; its files stay."""
+        self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        for pid in (self.process.pid, *map(int, children.split())):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        watched = [os.pidfd_open(pid) for pid in map(int, children.split())]
+        for child in watched:
+            signal.pidfd_send_signal(child, signal.SIGKILL)
+        self.process.kill()
         self.process.wait(10)
         self.process.stdout.close()
+        for child in watched:
+            # A shared memory segment that one of them still has would keep the next server from starting.
+            assert select.select([child], [], [], 10)[0]
+            os.close(child)
 
     def start_again(self) -> None:
         """Start over the files of before, on the same port."""
@@ -135,7 +141,7 @@ def _launch(programs: Path, data: Path, port: int, identity: dict) -> subprocess
         **identity,
     )
     probe = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
-    for _ in range(500):
+    for _ in range(3000):
         if subprocess.run([*probe, "-d", "postgres"], check=False).returncode == 0:
             return process
         if process.poll() is not None:
