@@ -12,6 +12,8 @@ from tests.support.faults.faulty_wire import Trouble, faulty_wire
 from tests.support.postgres import running_postgres
 from tests.support.running import running_caracal
 
+pytestmark = pytest.mark.timeout(400)  # hangs are waited for, on a machine that may be busy
+
 SEED = 20_261_125
 CUTS = 12
 FAULTS = (*REFUSING, Fault.SYNC_HANGS, Fault.KILL_TORN_WRITE, Fault.KILL_AFTER_SYNC)
