@@ -175,6 +175,28 @@ async def test_the_latest_checkpoint_is_that_of_the_largest_size(store, zone_id)
     )
 
 
+async def test_checkpoints_are_read_newest_first_a_page_at_a_time(store, zone_id):
+    assert await store.checkpoints(zone_id, below=None, limit=9) == ()
+    await store.commit([Log(zone_id).grow(9)])
+    for size in (3, 9, 5, 7):
+        await store.save_checkpoint(zone_id, StoredCheckpoint(size, f"note of {size}", BEGIN))
+
+    async def sizes(below, limit):
+        return [one.size for one in await store.checkpoints(zone_id, below=below, limit=limit)]
+
+    assert await sizes(None, 9) == [9, 7, 5, 3]
+    assert await sizes(None, 2) == [9, 7]
+    assert await sizes(7, 9) == [5, 3]
+
+
+async def test_a_note_takes_the_place_of_the_one_of_its_size(store, zone_id):
+    await store.commit([Log(zone_id).grow(2)])
+    for note in ("as signed", "as signed, and cosigned"):
+        await store.save_checkpoint(zone_id, StoredCheckpoint(2, note, BEGIN))
+    found = await store.checkpoints(zone_id, below=None, limit=9)
+    assert [one.note for one in found] == ["as signed, and cosigned"]
+
+
 async def test_a_checkpoint_of_entries_that_are_not_stored_is_refused(store, zone_id):
     await store.commit([Log(zone_id).grow(2)])
 

@@ -67,13 +67,17 @@ def resealed(lines):
 
 
 def test_a_whole_log_verifies():
-    checkpoint = verify_checkpoint(signed_log(ENTRIES)[0], KEY)
-    assert verify_bundle(WHOLE, KEY) == BundleReport(checkpoint, Contents.WHOLE, 7, KEY, "given")
+    note = signed_log(ENTRIES)[0]
+    checkpoint = verify_checkpoint(note, KEY)
+    assert verify_bundle(WHOLE, KEY) == BundleReport(
+        checkpoint, Contents.WHOLE, 7, KEY, note, "given"
+    )
 
 
 def test_a_selection_verifies():
-    checkpoint = verify_checkpoint(signed_log(ENTRIES)[0], KEY)
-    report = BundleReport(checkpoint, Contents.SELECTION, 4, KEY, "given")
+    note = signed_log(ENTRIES)[0]
+    checkpoint = verify_checkpoint(note, KEY)
+    report = BundleReport(checkpoint, Contents.SELECTION, 4, KEY, note, "given")
     assert verify_bundle(iter(SELECTION), KEY) == report
 
 

@@ -45,6 +45,8 @@ class BundleReport(msgspec.Struct, frozen=True):
     contents: Contents
     entries: int
     key: VerifierKey
+    note: str
+    """The checkpoint as it is signed; signatures by other keys are not judged."""
     key_source: Literal["given", "embedded"]
     """`embedded`: the bundle was held only to the key it brought along. It is as someone
     signed it; who that was, only a key known from elsewhere can say."""
@@ -150,7 +152,7 @@ def verify_bundle(
         raise BundleError("something follows the closing line", line=number + 1)
     body.finish()
     source: Literal["given", "embedded"] = "embedded" if trusted_key is None else "given"
-    return BundleReport(checkpoint, header.contents, body.count, key, source)
+    return BundleReport(checkpoint, header.contents, body.count, key, header.checkpoint, source)
 
 
 class _WholeLog:

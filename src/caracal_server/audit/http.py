@@ -62,6 +62,12 @@ class ProofSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: _Index | None = None
 
 
+class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of an export."""
+
+    witnessed: bool = False
+
+
 class EntryView(msgspec.Struct, frozen=True):
     """An entry with its place; `entry` is byte for byte what was hashed."""
 
@@ -178,13 +184,14 @@ class EvidenceApi:
     async def checkpoint(self, _request: Request, zone_id: ZoneId) -> Response:
         return _text(_found(await self._reader.checkpoint(zone_id)).note)
 
-    async def export(self, _request: Request, zone_id: ZoneId) -> Response:
+    async def export(self, request: Request, zone_id: ZoneId) -> Response:
         """The whole log as a bundle; an export that breaks off lacks its closing line."""
         headers = {
             "cache-control": "no-store",
             "content-disposition": 'attachment; filename="evidence.jsonl"',
         }
-        pieces = await self._reader.export(zone_id)
+        witnessed = read_query(request, ExportQuery).witnessed
+        pieces = await self._reader.export(zone_id, witnessed=witnessed)
         if isinstance(pieces, Refused):
             raise RequestRefused(Problem.of(pieces))
         return StreamingResponse(pieces, media_type="application/jsonl", headers=headers)

@@ -19,6 +19,7 @@ from caracal.evidence.proofs import (
 from caracal.evidence.tree import NodeId
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.logs import Logs
+from caracal_server.audit.receipts import Covering
 from caracal_server.ports.evidence import (
     EvidenceQuery,
     EvidenceStore,
@@ -53,7 +54,15 @@ class Proof:
 class EvidenceReader:
     """Answers questions about known logs, from the store alone."""
 
-    def __init__(self, store: EvidenceStore, checkpointer: Checkpointer, logs: Logs) -> None:
+    def __init__(
+        self,
+        store: EvidenceStore,
+        checkpointer: Checkpointer,
+        logs: Logs,
+        witnessed: Covering | None = None,
+    ) -> None:
+        """Take what it needs; `witnessed` finds what the witnesses cosigned, where there are any."""
+        self._witnessed = witnessed
         self._store = store
         self._checkpointer = checkpointer
         self._logs = logs
@@ -113,16 +122,24 @@ class EvidenceReader:
         consistency = prove_consistency(wanted, checkpoint.size, lambda level, at: more[level, at])
         return Proof(leaf, inclusion, checkpoint, consistency)
 
-    async def export(self, zone_id: ZoneId) -> AsyncIterator[bytes] | Refused:
+    async def export(
+        self, zone_id: ZoneId, *, witnessed: bool = False
+    ) -> AsyncIterator[bytes] | Refused:
         """Sign a fresh checkpoint, and return the whole log up to it as a bundle, in pieces.
 
         The store is copied, not judged: the bundle of a falsified log is made, and does not verify.
         When nothing is signed any more, because a log is broken, it goes up to what was signed last.
+        Where it is to be `witnessed`, it goes up to what a quorum of witnesses cosigned last.
         A log whose beginning was dropped is not whole any more: refused, with where it begins now.
         """
         first = await self._store.first_kept(zone_id)
         if first:
             return _dropped(first)
+        if witnessed:
+            cosigned = None if self._witnessed is None else await self._witnessed(zone_id)
+            if cosigned is None:
+                return Refused(Reason.RECEIPT_NOT_WITNESSED, "no quorum cosigned this log yet")
+            return self._bundle(zone_id, cosigned)
         try:
             checkpoint = await self._checkpointer.sign(zone_id)
         except Unavailable as fault:

@@ -136,16 +136,15 @@ def build_audit_service(
         wanted, client = witnesses
         witnessing = Witnessing(Submission(store, client, clock), logs, wanted)
         checkpointer.watch(witnessing.signed)
+    witnessed = None if witnessing is None else witnessing.witnessed
     return AuditService(
         sequencer=sequencer,
         checkpointer=checkpointer,
         sweep=Sweep(store, logs, integrity),
-        reader=EvidenceReader(store, checkpointer, logs),
+        reader=EvidenceReader(store, checkpointer, logs, witnessed),
         logs=logs,
         clock=clock,
-        receipts=Receipts(
-            store, references, witnessed=None if witnessing is None else witnessing.witnessed
-        ),
+        receipts=Receipts(store, references, witnessed=witnessed),
         witnessing=witnessing,
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),

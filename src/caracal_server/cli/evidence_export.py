@@ -40,15 +40,20 @@ def export(
     server: ServerOption = None,
     token_file: TokenFileOption = None,
     data: DataOption = None,
+    witnessed: Annotated[
+        bool,
+        typer.Option("--witnessed", help="Up to the newest checkpoint that witnesses cosigned."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a zone's whole log to a file that `caracal evidence verify` takes, or to none at all."""
     with Server.connect(server, token_file, data, "export the evidence") as connected:
         log = choose_log(connected, zone)
         expected = _size(connected, log)
+        query = "?witnessed=true" if witnessed else ""
         with (
             replacing(output) as draft,
-            connected.stream(path_of("v1", "zones", log, "evidence", "export")) as pieces,
+            connected.stream(path_of("v1", "zones", log, "evidence", "export") + query) as pieces,
             progress("exporting", total=expected, quiet=json) as steps,
         ):
             for lines in write_pieces(draft, pieces, output):

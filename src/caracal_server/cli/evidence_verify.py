@@ -1,7 +1,7 @@
 """`caracal evidence verify`: hold a bundle to its proofs, with nothing running and no network."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -13,11 +13,19 @@ from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.checkpoints import Checkpoint
 from caracal.evidence.errors import BundleError
 from caracal.evidence.notes import VerifierKey
+from caracal.evidence.witness_keys import Cosigned
 from caracal_server.cli.bundle_file import bounded_lines
+from caracal_server.cli.cosigners import (
+    PolicyOption,
+    SinceOption,
+    WitnessKeysOption,
+    kept_checkpoint,
+    require_cosigners,
+)
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.key_files import parse_log_key
 from caracal_server.cli.options import JsonOption
-from caracal_server.cli.output import Steps, print_fields, print_json, progress, say
+from caracal_server.cli.output import Steps, instant, print_fields, print_json, progress, say
 from caracal_server.cli.receipt_file import verified_receipt
 
 EMBEDDED: Final = (
@@ -38,6 +46,7 @@ class Verified(msgspec.Struct, frozen=True):
     origin: str
     key: str
     key_source: str
+    cosigned: tuple[Cosigned, ...]
 
 
 class NotVerified(msgspec.Struct, frozen=True):
@@ -62,17 +71,17 @@ def verify(
             "--receipt", metavar="RECEIPT", help="A receipt that was kept, to hold the log to."
         ),
     ] = None,
+    since: SinceOption = None,
+    witness_keys: WitnessKeysOption = None,
+    policy: PolicyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a bundle offline; end with 1 and name the entry when it does not verify."""
     key = None if log_key is None else parse_log_key(log_key)
-    if receipts and key is None:
-        raise CommandFailed(
-            ExitCode.USAGE, "a log is held to receipts by its key", "pass it with --log-key"
-        )
     try:
-        kept = [verified_receipt(one, key).checkpoint for one in receipts or () if key is not None]
+        kept = _kept(key, receipts or (), since)
         report = _verify_file(file, key, kept, quiet=json)
+        cosigned = require_cosigners(report.note, witness_keys, policy)
     except BundleError as fault:
         if json:
             print_json(NotVerified(False, str(file), fault.reason, fault.index, fault.line))
@@ -82,9 +91,25 @@ def verify(
             "nothing in it can be relied on; get the evidence anew from its source",
         ) from None
     if json:
-        print_json(_rendered(file, report))
+        print_json(_rendered(file, report, cosigned))
     else:
-        _show(file, report)
+        _show(file, report, cosigned)
+
+
+def _kept(
+    key: VerifierKey | None, receipts: Sequence[Path], since: Path | None
+) -> list[Checkpoint]:
+    """The checkpoints that the log is held to."""
+    if key is None:
+        if receipts or since is not None:
+            raise CommandFailed(
+                ExitCode.USAGE,
+                "a log is held to what was kept by its key",
+                "pass it with --log-key",
+            )
+        return []
+    kept = [verified_receipt(one, key).checkpoint for one in receipts]
+    return kept if since is None else [*kept, kept_checkpoint(since, key)]
 
 
 def _verify_file(
@@ -105,7 +130,7 @@ def _counted(stream: BinaryIO, steps: Steps) -> Iterator[bytes]:
         yield line
 
 
-def _rendered(file: Path, report: BundleReport) -> Verified:
+def _rendered(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) -> Verified:
     return Verified(
         verified=True,
         file=str(file),
@@ -116,11 +141,12 @@ def _rendered(file: Path, report: BundleReport) -> Verified:
         origin=report.checkpoint.origin,
         key=report.key.render(),
         key_source=report.key_source,
+        cosigned=cosigned,
     )
 
 
-def _show(file: Path, report: BundleReport) -> None:
-    shown = _rendered(file, report)
+def _show(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) -> None:
+    shown = _rendered(file, report, cosigned)
     whole = report.contents is Contents.WHOLE
     what = "every entry of the log, none left out" if whole else "a selection, each entry proven"
     print_fields(
@@ -133,6 +159,7 @@ def _show(file: Path, report: BundleReport) -> None:
             ("origin", shown.origin),
             ("key", shown.key),
             ("key from", "--log-key" if shown.key_source == "given" else "the file itself"),
+            *(("cosigned", f"{instant(1_000_000 * one.at)}  {one.witness}") for one in cosigned),
         )
     )
     if shown.key_source == "embedded":

@@ -1,11 +1,12 @@
 """`caracal status`: how the server does."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 import typer
 
-from caracal_server.cli.failures import ExitCode
+from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import DataOption, JsonOption, ServerOption, TokenFileOption
 from caracal_server.cli.output import count, print_json, print_table, say
 from caracal_server.cli.server import Server
@@ -37,8 +38,22 @@ class _Installation(msgspec.Struct, frozen=True):
     detail: str = "the server does not say"
 
 
+class _WitnessedLog(msgspec.Struct, frozen=True):
+    zone: str
+    size: int
+    witnessed_size: int
+    age: int | None
+    stale: bool
+
+
+class _Witnesses(msgspec.Struct, frozen=True):
+    mode: str
+    stale_seconds: int
+    logs: tuple[_WitnessedLog, ...]
+
+
 class Status(msgspec.Struct, frozen=True):
-    """What `--json` prints: as Control answers it."""
+    """What `--json` prints: as Control answers it, and of the witnesses as Audit does, if it is there."""
 
     version: str
     ready: bool
@@ -46,6 +61,7 @@ class Status(msgspec.Struct, frozen=True):
     zones: tuple[_ZoneStatus, ...]
     operators: int
     installation: _Installation = _Installation()
+    witnesses: _Witnesses | None = None
 
 
 @app.command()
@@ -58,6 +74,9 @@ def status(
     """Say whether the server is ready, and what is on it; end with 5 when it is not ready."""
     with Server.connect(server, token_file, data, "ask for the status") as connected:
         found = connected.get("/v1/status", Status)
+        with suppress(CommandFailed):
+            seen = connected.get("/v1/evidence/witnesses", _Witnesses)
+            found = msgspec.structs.replace(found, witnesses=seen)
     if json:
         print_json(found)
     else:
@@ -74,6 +93,7 @@ def _show(found: Status) -> None:
     say(f"  installation {installation.state}{detail} ({installation.digest[:_DIGEST_SHOWN]})")
     for failing in found.failing:
         say(f"  {failing.check}: {failing.detail}")
+    _show_witnesses(found.witnesses)
     counted = sorted({name for zone in found.zones for name in zone.counts})
     say()
     print_table(
@@ -91,6 +111,15 @@ def _show(found: Status) -> None:
         ],
         empty="no zones; make one with `caracal apply`",
     )
+
+
+def _show_witnesses(found: _Witnesses | None) -> None:
+    if found is None or found.mode == "none":
+        return
+    for log in found.logs:
+        age = "never cosigned" if log.age is None else f"last cosigned {log.age} seconds ago"
+        old = f", which is more than {found.stale_seconds}" if log.stale else ""
+        say(f"  log of {log.zone}: {age}{old}, {log.witnessed_size} of {log.size} entries")
 
 
 def _title(name: str) -> str:
