@@ -33,6 +33,8 @@ class GuardedWitnessClient:
         data = body.encode()
         try:
             url = UpstreamUrl.parse(prefix.removesuffix("/") + PATH)
+            if url.query:
+                raise ValueError("a submission prefix has no query")
             request = UpstreamRequest(
                 "POST", url, url.path.encode("ascii"), _HEADERS, _one(data), len(data)
             )
