@@ -2,13 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice, takewhile
 from typing import Annotated, Final
 
 import msgspec
 import typer
 
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.cli.entries import EntryView, entry_line, search
 from caracal_server.cli.evidence_filters import WhereOption, read_where
 from caracal_server.cli.options import (
@@ -100,7 +100,7 @@ def tail(
 
 
 def _instant(text: str | None) -> str | None:
-    at = since_when(text, datetime.now(UTC))
+    at = since_when(text, SystemClock().now())
     return None if at is None else at.isoformat()
 
 

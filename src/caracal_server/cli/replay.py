@@ -17,6 +17,7 @@ from caracal.authority.policy.recording import Missing
 from caracal.authority.policy.replay import Engine, Group, Replay, Report
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.scopes import ScopeSet
+from caracal_server.adapters.clock import SystemClock
 from caracal_server.cli.entries import search
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import (
@@ -101,7 +102,7 @@ def replay(
 ) -> None:
     """Decide every recorded policy decision again, and show which come out otherwise."""
     texts = _texts(policy or [], active=active, offline=export is not None)
-    now = datetime.now(UTC)
+    now = SystemClock().now()
     window = Window(since_when(since, now), since_when(until, now))
     if export is not None:
         run = Replay(_by_digest(texts) if active else _always(_loaded(texts[0])))
