@@ -1,7 +1,7 @@
 """An `EvidenceStore` in memory that obeys the port, and one whose writes fail on demand."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import msgspec
@@ -9,13 +9,20 @@ import msgspec
 from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal.authority.subjects import User
+from caracal.evidence.commitments import Openings
 from caracal.evidence.tiles import Tile
 from caracal_server.ports.evidence import (
+    Erasure,
     EvidenceQuery,
     LogBatch,
     LogPosition,
+    Redact,
+    ShredBefore,
+    ShredPerson,
     StoredCheckpoint,
     StoredEntry,
+    StoredOpenings,
 )
 
 
@@ -27,6 +34,9 @@ class StoredLog:
     entries: list[StoredEntry] = field(default_factory=list)
     nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     checkpoints: dict[int, StoredCheckpoint] = field(default_factory=dict)
+    openings: dict[int, StoredOpenings] = field(default_factory=dict)
+    persons: dict[User, str] = field(default_factory=dict)
+    erasures: dict[int, Erasure] = field(default_factory=dict)
 
 
 class MemoryEvidenceStore:
@@ -51,6 +61,13 @@ class MemoryEvidenceStore:
             log.entries.extend(batch.entries)
             log.nodes.update({(node.level, node.index): node.hash for node in batch.nodes})
             log.position = batch.after
+            for one in batch.openings:
+                called = one.person and log.persons.setdefault(one.person, one.pseudonym)
+                log.openings[one.index] = msgspec.structs.replace(one, pseudonym=called or "")
+            for index, erasure in batch.erasures:
+                log.erasures[index] = erasure
+                if isinstance(erasure, ShredPerson):
+                    log.persons = _without(log.persons, erasure.pseudonym)
         self.commits += 1
 
     async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None:
@@ -97,7 +114,14 @@ class MemoryEvidenceStore:
         log.entries = [entry for entry in log.entries if entry.index >= stop]
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
-        found = [entry for entry in self.log(zone_id).entries if _matches(entry, query)]
+        log = self.log(zone_id)
+        found = [entry for entry in log.entries if _matches(entry, query)]
+        if query.person is not None:
+            called = log.persons.get(query.person, "nobody")
+            query = replace(query, pseudonym=called if query.pseudonym in {None, called} else "")
+        if query.pseudonym is not None:
+            about = {i for i, one in log.openings.items() if one.pseudonym == query.pseudonym}
+            found = [entry for entry in found if entry.index in about]
         found.sort(key=lambda entry: entry.index, reverse=not query.ascending)
         return tuple(found[: query.limit])
 
@@ -105,6 +129,52 @@ class MemoryEvidenceStore:
         for entry in list(self.log(zone_id).entries):
             if start <= entry.index < stop:
                 yield entry
+
+    async def openings(self, zone_id: ZoneId, indexes: Sequence[int]) -> dict[int, Openings]:
+        held = self.log(zone_id).openings
+        return {index: held[index].openings for index in indexes if index in held}
+
+    async def pseudonym(self, zone_id: ZoneId, person: User) -> str | None:
+        return self.log(zone_id).persons.get(person)
+
+    async def count_erased(self, zone_id: ZoneId, erasure: Erasure) -> int:
+        held = self.log(zone_id).openings.values()
+        return sum(_is_erased(one, one.index + 1, erasure) for one in held)
+
+    async def erase(self, zone_id: ZoneId, recorded: int, erasure: Erasure) -> None:
+        log = self.log(zone_id)
+        for index, one in list(log.openings.items()):
+            if not _is_erased(one, recorded, erasure):
+                continue
+            left = dict(one.openings)
+            if isinstance(erasure, Redact):
+                del left[erasure.field]
+            else:
+                left.clear()
+            named = one.pseudonym if "subject" in left or "target" in left else ""
+            log.openings[index] = msgspec.structs.replace(one, openings=left, pseudonym=named)
+            if not left:
+                del log.openings[index]
+        about = {one.pseudonym for one in log.openings.values()}
+        log.persons = {user: name for user, name in log.persons.items() if name in about}
+        log.erasures.pop(recorded, None)
+
+    async def waiting_erasures(self, zone_id: ZoneId) -> tuple[int, ...]:
+        return tuple(sorted(self.log(zone_id).erasures))
+
+
+def _is_erased(one: StoredOpenings, stop: int, erasure: Erasure) -> bool:
+    match erasure:
+        case ShredPerson(pseudonym):
+            return one.pseudonym == pseudonym
+        case ShredBefore(at_us):
+            return one.index < stop and one.at < at_us
+        case Redact(index, name):
+            return one.index == index and name in one.openings
+
+
+def _without(persons: dict[User, str], pseudonym: str) -> dict[User, str]:
+    return {user: name for user, name in persons.items() if name != pseudonym}
 
 
 class Fault(Enum):

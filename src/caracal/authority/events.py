@@ -39,6 +39,10 @@ class Kind(StrEnum):
     EVIDENCE_EXPORT = "evidence.export"
     """Entries `first_index` to `end_index` (exclusive) were stored durably where `target` says; `digest` is
     that of the manifest of their files. Retention rests on it."""
+    EVIDENCE_SHRED = "evidence.shred"
+    """What opens commitments made before this entry is erased: of a person, or of all up to an instant."""
+    EVIDENCE_REDACT = "evidence.redact"
+    """What opens one commitment of one entry is erased."""
     EVIDENCE_SETTLE = "evidence.settle"
     """Every call that the process `target` admitted has a result in its log by now."""
 

@@ -9,6 +9,8 @@ import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
+from caracal.authority.subjects import User
+from caracal.evidence.commitments import Openings
 from caracal.evidence.tiles import Tile
 
 SYSTEM_LOG: Final = ZoneId("system")
@@ -79,6 +81,48 @@ class StoredCheckpoint:
     at: datetime
 
 
+class StoredOpenings(msgspec.Struct, frozen=True):
+    """What opens the commitments of one entry.
+
+    Attributes:
+        person: the user that the entry is about.
+        pseudonym: random; what the log calls the person from here on, unless it calls them something
+            already.
+    """
+
+    index: int
+    at: int
+    openings: Openings
+    person: User | None = None
+    pseudonym: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShredPerson:
+    """Erase what opens commitments about the person of that pseudonym."""
+
+    pseudonym: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShredBefore:
+    """Erase what opens commitments of entries decided before an instant."""
+
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redact:
+    """Erase what opens one commitment; if it says who a person is, also what the log calls them there."""
+
+    index: int
+    field: str
+
+
+Erasure = ShredPerson | ShredBefore | Redact
+"""What is erased of the openings of entries before the one that records it. The entries stay."""
+
+
 class LogBatch(msgspec.Struct, frozen=True):
     """What one group commit adds to one zone's log, all or nothing."""
 
@@ -88,6 +132,10 @@ class LogBatch(msgspec.Struct, frozen=True):
     entries: tuple[StoredEntry, ...]
     records: tuple[Entry, ...]
     nodes: tuple[TreeNode, ...]
+    openings: tuple[StoredOpenings, ...] = ()
+    erasures: tuple[tuple[int, Erasure], ...] = ()
+    """What entries of the batch record, by their indexes. From then on they wait to be done; a person that
+    is to be forgotten is somebody new to entries that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +146,8 @@ class EvidenceQuery:
         delegation, resource, scope, deciding: one of those of an entry; `deciding` is a policy's id.
         operation: how the operation begins.
         policy: the digest of the version that was asked.
+        person: the user that an entry is about, as long as the log can tell.
+        pseudonym: likewise, by what the log calls them.
     """
 
     request: str | None = None
@@ -116,6 +166,8 @@ class EvidenceQuery:
     instance: str | None = None
     target: str | None = None
     actor: str | None = None
+    person: User | None = None
+    pseudonym: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     after_index: int | None = None
@@ -173,4 +225,30 @@ class EvidenceStore(Protocol):
 
     def scan(self, zone_id: ZoneId, start: int, stop: int) -> AsyncIterator[StoredEntry]:
         """Entries `start` to `stop` exclusive, in order, without loading them all at once."""
+        ...
+
+    async def openings(self, zone_id: ZoneId, indexes: Sequence[int]) -> dict[int, Openings]:
+        """What opens commitments of these entries, of those that have any left."""
+        ...
+
+    async def pseudonym(self, zone_id: ZoneId, person: User) -> str | None:
+        """What the log calls a person of whom it holds openings."""
+        ...
+
+    async def count_erased(self, zone_id: ZoneId, erasure: Erasure) -> int:
+        """Of how many entries openings would be erased now."""
+        ...
+
+    async def erase(self, zone_id: ZoneId, recorded: int, erasure: Erasure) -> None:
+        """Erase, for good, what entry `recorded` says: of no later entry than that, or of its batch.
+
+        Until this has returned, the erasure is among those that wait. Doing it again does no harm.
+
+        Raises:
+            Unavailable: some of it may have been done.
+        """
+        ...
+
+    async def waiting_erasures(self, zone_id: ZoneId) -> tuple[int, ...]:
+        """Indexes of the entries whose erasure has not come to its end."""
         ...

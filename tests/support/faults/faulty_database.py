@@ -66,6 +66,9 @@ class FaultyDatabase:
     async def read(self, work):
         return await self._real.read(work)
 
+    async def forget(self) -> None:
+        await self._real.forget()
+
     def require_ownership(self) -> None:
         self._real.require_ownership()
 

@@ -45,6 +45,14 @@ class Database(Protocol):
         """
         ...
 
+    async def forget(self) -> None:
+        """Leave as little of what was deleted as the engine can: `docs/evidence.md` says what that is.
+
+        Raises:
+            Unavailable: it is all there still.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish the transactions that wait, take no more, and give up the ownership."""
         ...

@@ -6,8 +6,11 @@ from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, li
 
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal.authority.subjects import User
+from caracal.evidence.commitments import Openings
 from caracal.evidence.tiles import WIDTH, Tile
 from caracal_server.adapters.sql.database import Database
+from caracal_server.adapters.sql.evidence_erasure import SqlErasures
 from caracal_server.adapters.sql.evidence_layout import (
     LOG_PLACES,
     SPAN,
@@ -20,6 +23,13 @@ from caracal_server.adapters.sql.evidence_layout import (
     span_of,
 )
 from caracal_server.adapters.sql.evidence_nodes import PAGE, read_nodes, read_tile
+from caracal_server.adapters.sql.evidence_openings import (
+    add_openings,
+    await_erasures,
+    pseudonym_of,
+    pseudonyms_in,
+    read_openings,
+)
 from caracal_server.adapters.sql.evidence_retention import drop_some, first_kept
 from caracal_server.adapters.sql.evidence_search import fetch_entries, search, select_entries
 from caracal_server.adapters.sql.evidence_terms import read_found, terms_of
@@ -40,6 +50,7 @@ from caracal_server.adapters.sql.tables import (
     evidence_span,
 )
 from caracal_server.ports.evidence import (
+    Erasure,
     EvidenceQuery,
     LogBatch,
     LogPosition,
@@ -83,10 +94,11 @@ class SqlEvidenceStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._erasures = SqlErasures(database, find_log)
 
     async def position(self, zone_id: ZoneId) -> LogPosition:
         def work(connection: Connection) -> LogPosition:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             wanted = peaks_of(size)
             found = {} if log is None else read_nodes(connection, log, size, wanted)
             if len(found) != len(wanted):
@@ -106,7 +118,7 @@ class SqlEvidenceStore:
 
     async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None:
         def work(connection: Connection) -> None:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             if log is None or checkpoint.size > size:
                 raise Unavailable(
                     Reason.EVIDENCE_UNAVAILABLE, "a checkpoint covers entries that were not stored"
@@ -150,38 +162,39 @@ class SqlEvidenceStore:
         self, zone_id: ZoneId, wanted: Sequence[tuple[int, int]]
     ) -> dict[tuple[int, int], bytes]:
         def work(connection: Connection) -> dict[tuple[int, int], bytes]:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             return {} if log is None else read_nodes(connection, log, size, wanted)
 
         return await self._database.read(work)
 
     async def tile(self, zone_id: ZoneId, tile: Tile) -> bytes | None:
         def work(connection: Connection) -> bytes | None:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             return None if log is None or tile.end > size else read_tile(connection, log, tile)
 
         return await self._database.read(work)
 
     async def first_kept(self, zone_id: ZoneId) -> int:
         def work(connection: Connection) -> int:
-            log, _ = _log(connection, zone_id)
+            log, _ = find_log(connection, zone_id)
             return 0 if log is None else first_kept(connection, log)
 
         return await self._database.read(work)
 
     async def drop(self, zone_id: ZoneId, stop: int) -> None:
         def work(connection: Connection) -> bool:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             if log is None or stop % WIDTH or not 0 <= stop < size:
                 raise ValueError("whole bundles are dropped, and never the last")
             return drop_some(connection, log, stop)
 
         while await self._database.transact(work):
             pass
+        await self._erasures.forget_persons(zone_id)
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
         def work(connection: Connection) -> tuple[StoredEntry, ...]:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             return () if log is None else search(connection, log, size, query)
 
         return await self._database.read(work)
@@ -194,9 +207,32 @@ class SqlEvidenceStore:
             following = page[-1].index + 1
             page = await self._entries(zone_id, following, stop) if following < stop else ()
 
+    async def openings(self, zone_id: ZoneId, indexes: Sequence[int]) -> dict[int, Openings]:
+        def work(connection: Connection) -> dict[int, Openings]:
+            log, _ = find_log(connection, zone_id)
+            return {} if log is None else read_openings(connection, log, indexes)
+
+        return await self._database.read(work)
+
+    async def pseudonym(self, zone_id: ZoneId, person: User) -> str | None:
+        def work(connection: Connection) -> str | None:
+            log, _ = find_log(connection, zone_id)
+            return None if log is None else pseudonym_of(connection, log, person)
+
+        return await self._database.read(work)
+
+    async def count_erased(self, zone_id: ZoneId, erasure: Erasure) -> int:
+        return await self._erasures.count(zone_id, erasure)
+
+    async def erase(self, zone_id: ZoneId, recorded: int, erasure: Erasure) -> None:
+        await self._erasures.erase(zone_id, recorded, erasure)
+
+    async def waiting_erasures(self, zone_id: ZoneId) -> tuple[int, ...]:
+        return await self._erasures.waiting(zone_id)
+
     async def _entries(self, zone_id: ZoneId, start: int, stop: int) -> tuple[StoredEntry, ...]:
         def work(connection: Connection) -> tuple[StoredEntry, ...]:
-            log, size = _log(connection, zone_id)
+            log, size = find_log(connection, zone_id)
             if log is None:
                 return ()
             statement = select_entries(log, max(start, 0), min(stop, size))
@@ -205,7 +241,7 @@ class SqlEvidenceStore:
         return await self._database.read(work)
 
 
-def _log(connection: Connection, zone_id: ZoneId) -> tuple[int | None, int]:
+def find_log(connection: Connection, zone_id: ZoneId) -> tuple[int | None, int]:
     """The number of a zone's log, if it has one, and its size."""
     row = _find_log.run(connection, zone_id).fetchone()
     if row is None:
@@ -235,7 +271,7 @@ def _rows(batch: LogBatch) -> list[Row]:
 
 
 def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row]) -> None:
-    log, size = _log(connection, batch.zone_id)
+    log, size = find_log(connection, batch.zone_id)
     if size != batch.before.size:
         raise Unavailable(
             Reason.EVIDENCE_UNAVAILABLE,
@@ -246,6 +282,10 @@ def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row]) -> Non
     base = place_of(log, 0)
     # Two writers that both saw `size` collide on the first place: one of them stores nothing.
     _add_entries.run(connection, [(base + row[0], *row[1:]) for row in rows])  # type: ignore[operator]  # an index
+    if batch.openings:
+        add_openings(connection, log, batch.openings)
+    if batch.erasures:
+        await_erasures(connection, log, batch.erasures)
     for span in completed_spans(size, batch.after.size):
         _sum_up(connection, log, span)
 
@@ -276,4 +316,5 @@ def _sum_up(connection: Connection, log: int, span: int) -> None:
     terms = {TERMS}
     for (data,) in connection.execute(select(entry.c.data).where(within)):
         terms.update(terms_of(read_found(data)))
+    terms.update(pseudonyms_in(connection, number))
     _add_mentions.run(connection, [(number, term) for term in sorted(terms)])

@@ -15,6 +15,7 @@ from caracal_server.adapters.sql.evidence_layout import (
 from caracal_server.adapters.sql.tables import (
     evidence_entry,
     evidence_mention,
+    evidence_opening,
     evidence_span,
     evidence_tile,
 )
@@ -55,4 +56,7 @@ def _drop_tile(connection: Connection, log: int, start: int) -> None:
         raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, f"entries after {start} are missing")
     hashes = b"".join(row[:HASH_BYTES] for row in rows) + rows[-1][HEIGHT * HASH_BYTES :]
     connection.execute(insert(evidence_tile).values(tile=tile_of(log, start), hashes=hashes))
+    opening = evidence_opening.c.place
+    first, last = place_of(log, start), place_of(log, start + WIDTH - 1)
+    connection.execute(delete(evidence_opening).where(opening.between(first, last)))
     connection.execute(delete(entry).where(within))

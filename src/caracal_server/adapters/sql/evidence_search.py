@@ -1,6 +1,7 @@
 """Finding entries: first which spans of a log may hold them, then within those."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, func, literal, select
@@ -13,13 +14,15 @@ from caracal_server.adapters.sql.evidence_layout import (
     place_of,
     span_of,
 )
-from caracal_server.adapters.sql.evidence_terms import bounds_of_term, fits, wanted_terms
+from caracal_server.adapters.sql.evidence_openings import about_person, pseudonym_of
+from caracal_server.adapters.sql.evidence_terms import PERSON, bounds_of_term, fits, wanted_terms
 from caracal_server.adapters.sql.instants import to_us
 from caracal_server.adapters.sql.tables import evidence_entry, evidence_mention, evidence_span
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
 
 SPANS_AT_ONCE = 512
-_IN_COLUMNS = frozenset("kv")
+_ELSEWHERE = frozenset({"k", "v", PERSON})
+"""Tags of terms that need not be read in the entries."""
 
 EntrySelect = Select[int, bytes, bytes]
 
@@ -33,6 +36,11 @@ def search(
         start = max(query.after_index + 1, 0)
     elif query.after_index is not None:
         stop = max(min(query.after_index, size), 0)
+    if query.person is not None:
+        pseudonym = pseudonym_of(connection, log, query.person)
+        if pseudonym is None or query.pseudonym not in {None, pseudonym}:
+            return ()
+        query = replace(query, pseudonym=pseudonym)
     if start >= stop or query.limit < 1:
         return ()
     matching = _matching(connection, query)
@@ -90,8 +98,8 @@ def _fetch(
 
 
 def _in_entries(query: EvidenceQuery) -> dict[str, str]:
-    """The wanted terms that no column has."""
-    return {tag: value for tag, value in wanted_terms(query).items() if tag not in _IN_COLUMNS}
+    """The wanted terms that only the entries themselves have."""
+    return {tag: value for tag, value in wanted_terms(query).items() if tag not in _ELSEWHERE}
 
 
 def _holds(connection: Connection, value: str) -> ColumnElement[bool]:
@@ -119,6 +127,8 @@ def _matching(connection: Connection, query: EvidenceQuery) -> list[ColumnElemen
         conditions.append(table.c.at >= to_us(query.since))
     if query.until is not None:
         conditions.append(table.c.at < to_us(query.until))
+    if query.pseudonym is not None:
+        conditions.append(about_person(query.pseudonym))
     conditions += (_holds(connection, value) for value in _in_entries(query).values())
     return conditions
 

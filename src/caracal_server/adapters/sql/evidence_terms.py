@@ -15,6 +15,10 @@ PREFIX: Final = 48
 """Characters of an operation that make its term: paths differ at their ends without end."""
 
 
+PERSON: Final = "u"
+"""Tag of the pseudonyms of persons; they stand beside entries, not in them."""
+
+
 class Found(msgspec.Struct, frozen=True):
     """The fields of an entry that terms are made of."""
 
@@ -90,6 +94,7 @@ def wanted_terms(query: EvidenceQuery) -> dict[str, str]:
         "i": query.instance,
         "t": query.target,
         "a": query.actor,
+        PERSON: query.pseudonym,
     }
     return {tag: str(value) for tag, value in asked.items() if value}
 

@@ -105,6 +105,10 @@ class PostgresqlDatabase:
         except _Failures as error:
             raise unavailable(error) from None
 
+    async def forget(self) -> None:
+        """Leave it to VACUUM, which the server runs by itself."""
+        self.require_ownership()
+
     async def close(self) -> None:
         if self._closed:
             return

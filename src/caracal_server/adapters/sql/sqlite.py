@@ -31,12 +31,15 @@ BUSY_TIMEOUT_MS = 2_000
 PAGE_BYTES = 4_096
 CHECKPOINT_PAGES = 2_000
 """Pages in the write-ahead log before a commit also moves them into the file."""
+CUT_ATTEMPTS = 5
+"""How often the write-ahead log is waited for, as long as a lock each time, to be used by nobody."""
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA secure_delete = ON",
     "PRAGMA cache_size = -8000",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
@@ -95,6 +98,25 @@ class SqliteDatabase:
         if self._closed:
             raise StoreClosed("the store is closed")
         self._require_file()
+
+    async def forget(self) -> None:
+        """Move what was committed into the file, where deleted bytes are zero, and cut the log off."""
+        if self._closed:
+            raise StoreClosed("the store is closed")
+        try:
+            await asyncio.to_thread(self._cut_log)
+        except (DBAPIError, sqlite3.Error, OSError) as error:
+            raise unavailable(error) from None
+
+    def _cut_log(self) -> None:
+        with contextlib.closing(self._connect()) as connection:
+            for _ in range(CUT_ATTEMPTS):
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                if not busy:
+                    break
+            else:
+                raise StoreClosed("the write-ahead log is in use all the time")
+        _lengthen_log(self._path)
 
     async def close(self) -> None:
         if self._closed:

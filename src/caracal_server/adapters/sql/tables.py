@@ -296,3 +296,27 @@ evidence_checkpoint = Table(
     Column("at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+evidence_opening = Table(
+    "evidence_opening",
+    metadata,
+    Column("place", Place, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("pseudonym", Id, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+evidence_person = Table(
+    "evidence_person",
+    metadata,
+    Column("log_id", Integer, ForeignKey("evidence_log.id"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("pseudonym", Id, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+evidence_erasure = Table(
+    "evidence_erasure",
+    metadata,
+    Column("place", Place, primary_key=True, autoincrement=False),
+)
