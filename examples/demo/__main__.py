@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import sys
 import tempfile
 import time
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caracal.evidence.checkpoints import parse_checkpoint
+from caracal.evidence.notes import parse_note
 from examples.demo.insider import copy_data, rewrite
-from examples.demo.processes import ROOT, AgentProcess, RunningCaracal
+from examples.demo.processes import ROOT, AgentProcess, RunningCaracal, RunningWitness
 from examples.demo.story import PromiseBroken, Story, expect
 from examples.demo.upstream import RunningDatasette
 
@@ -206,8 +209,24 @@ def keep_a_receipt(stage: Stage) -> Path:
 
 
 def rewrite_the_log(stage: Stage, kept: Path) -> None:
+    stage.story.chapter("An insider with the database and the log's key rewrites the log")
+    witness = RunningWitness.start(stage.directory / "witness", stage.log_key)
+    try:
+        _rewrite_the_log(stage, kept, witness)
+    finally:
+        witness.stop()
+
+
+def _rewrite_the_log(stage: Stage, kept: Path, witness: RunningWitness) -> None:
     story, caracal = stage.story, stage.caracal
-    story.chapter("An insider with the database and the log's key rewrites the log")
+    before = (stage.directory / "evidence.jsonl").read_bytes()
+    note = str(json.loads(before.splitlines()[0])["checkpoint"])
+    cosigned = parse_checkpoint(parse_note(note).text).size
+    signed = witness.submit(note, 0, ())
+    expect(signed.status_code == 200, f"the witness cosigns the log: {signed.text}")
+    story.tell(
+        f"before that, a witness in a process of its own cosigns the log: {cosigned} entries"
+    )
     copy, key = stage.directory / "copy", stage.log_key
     copy_data(caracal.data, copy)
     forged = rewrite(
@@ -224,6 +243,12 @@ def rewrite_the_log(stage: Stage, kept: Path) -> None:
     )
     expect(caught.returncode == 1, "the receipt that was kept contradicts it")
     story.tell("held to the receipt -> " + _reason(caught.stderr))
+    refused = witness.submit(forged.note, cosigned, forged.proof_from(cosigned))
+    expect(refused.status_code in (409, 422), f"the witness refuses it: {refused.status_code}")
+    expect("\u2014" not in refused.text, "the witness signs nothing")
+    story.tell(
+        f"shown to the witness -> {refused.status_code}, not cosigned: not the log that it saw"
+    )
 
 
 def _reason(line: str) -> str:

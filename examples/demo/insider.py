@@ -16,6 +16,7 @@ from caracal.evidence.bundle import BundleWriter
 from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.checkpoints import Checkpoint, sign_checkpoint
 from caracal.evidence.notes import VerifierKey
+from caracal.evidence.proofs import prove_consistency
 from caracal.evidence.tree import TreeState, leaf_hash
 from caracal_server.adapters.sealing.key_files import load_key
 from caracal_server.adapters.sealing.key_ring import EVIDENCE, EVIDENCE_KIND
@@ -40,6 +41,14 @@ class Rewritten:
             writer.entry(at, entry, leaf_hash(entry)) for at, entry in enumerate(self.entries)
         ]
         return b"".join([*lines, writer.closing()])
+
+    def proof_from(self, old: int) -> tuple[bytes, ...]:
+        """The consistency proof from the first `old` of these entries: the best the insider has."""
+        leaves = [leaf_hash(entry) for entry in self.entries]
+        tree, nodes = TreeState().grow(leaves)
+        by_place = {(node.level, node.index): node.hash for node in nodes}
+        by_place |= {(0, index): leaf for index, leaf in enumerate(leaves)}
+        return prove_consistency(old, tree.size, lambda level, at: by_place[level, at]).hashes
 
 
 def copy_data(data: Path, to: Path) -> None:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from caracal.evidence.witness_protocol import PATH, AddCheckpoint
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30
 
@@ -91,6 +95,51 @@ class RunningCaracal:
             }
             | (environment or {}),
         )
+
+
+@dataclass(slots=True)
+class RunningWitness:
+    """`caracal witness`, which knows one log and keeps what it saw of it in `state`."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @classmethod
+    def start(cls, state: Path, log_key: str) -> "RunningWitness":
+        log = state.with_suffix(".log")
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                caracal_command(
+                    "witness", "--state", str(state), "--log", log_key,
+                    "--listen", "127.0.0.1:0", "--json",
+                ),
+                stdout=subprocess.PIPE,
+                stderr=written,
+                text=True,
+            )  # fmt: skip
+        if process.stdout is None:
+            raise RuntimeError("the output of `caracal witness` can not be read")
+        line = process.stdout.readline()
+        if not line:
+            code = process.wait(START_SECONDS)
+            raise RuntimeError(f"`caracal witness` ended with {code}: {log.read_text().strip()}")
+        return cls(process, json.loads(line)["listening"])
+
+    def submit(self, note: str, old: int, proof: tuple[bytes, ...]) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}{PATH}",
+            content=AddCheckpoint(old, proof, note).render(),
+            timeout=START_SECONDS,
+            trust_env=False,
+        )
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class AgentProcess:

@@ -103,6 +103,7 @@ async def test_a_log_that_was_rolled_back_is_told_what_was_seen(it):
         (request(HONEST[:2], 0, seed=9), 403),
         (request(HONEST[:2], 0).replace("old 0\n", "old 0\n" + 43 * "A" + "=\n"), 422),
         (request(HONEST[:2], 0).replace("\n2\n", "\n3\n"), 403),
+        (request([], 0), 422),
     ],
 )
 async def test_what_is_not_a_checkpoint_of_a_known_log_is_refused(it, body, status):

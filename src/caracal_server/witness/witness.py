@@ -122,6 +122,8 @@ def _require_continues(
         raise _Refused(Said(BAD_REQUEST, "the old size is larger than the checkpoint's\n"))
     if request.old_size != size:
         raise _Refused(Said(CONFLICT, f"{size}\n", SIZE_TYPE))
+    if checkpoint.size == 0:
+        raise _Refused(Said(UNPROCESSABLE, "an empty log has no history to vouch for\n"))
     if checkpoint.size == size and checkpoint.root != root:
         raise _Refused(Said(CONFLICT, f"{size}\n", SIZE_TYPE), contradiction=True)
     try:
