@@ -32,9 +32,7 @@ class GuardedWitnessClient:
         """Post a request; see `WitnessClient.add_checkpoint`."""
         data = body.encode()
         try:
-            url = UpstreamUrl.parse(prefix.removesuffix("/") + PATH)
-            if url.query:
-                raise ValueError("a submission prefix has no query")
+            url = _url(prefix)
             request = UpstreamRequest(
                 "POST", url, url.path.encode("ascii"), _HEADERS, _one(data), len(data)
             )
@@ -45,6 +43,13 @@ class GuardedWitnessClient:
                 await response.aclose()
         except (UpstreamError, EvidenceError, ValueError) as fault:
             raise WitnessUnreachable(str(fault)) from None
+
+
+def _url(prefix: str) -> UpstreamUrl:
+    url = UpstreamUrl.parse(prefix.removesuffix("/") + PATH)
+    if url.query:
+        raise ValueError("a submission prefix has no query")
+    return url
 
 
 async def _answer(response: UpstreamResponse) -> Answer:
