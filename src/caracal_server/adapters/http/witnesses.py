@@ -52,13 +52,6 @@ def _url(prefix: str) -> UpstreamUrl:
     return url
 
 
-def _target(prefix: str) -> UpstreamUrl:
-    url = UpstreamUrl.parse(prefix.removesuffix("/") + PATH)
-    if url.query:
-        raise ValueError("a submission prefix has no query")
-    return url
-
-
 async def _answer(response: UpstreamResponse) -> Answer:
     types = [value for name, value in response.headers if name == b"content-type"]
     body = bytearray()
