@@ -80,7 +80,9 @@ async def test_every_route_wants_a_token_with_its_scope(world):
     served = {
         (
             route.method,
-            route.path.format(zone="shop", token="some", application="orders-agent"),
+            route.path.format(
+                zone="shop", token="some", application="orders-agent", digest="0" * 64
+            ),
         )
         for route in world.control.routes()
     }

@@ -8,7 +8,7 @@ PLANTS = {
         added(
             "write_in_another_language", "src/caracal_server/console.js", "export const one = 1;\n"
         ),
-        edited("leave_workflows_out", CODEQL, "[actions, python]", "[python]"),
+        edited("leave_workflows_out", CODEQL, "[actions, c-cpp, python]", "[c-cpp, python]"),
         edited(
             "mix_the_results", CODEQL, "category: /language:${{ matrix.language }}", "category: all"
         ),

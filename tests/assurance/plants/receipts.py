@@ -10,7 +10,7 @@ def _root_is_not_compared(root: Path) -> None:
 
 
 def _signature_is_not_verified(root: Path) -> None:
-    replace(root, PAGE, "               check=True, stdout", "               check=False, stdout")
+    replace(root, PAGE, "    check=True,\n    stdout", "    check=False,\n    stdout")
 
 
 def _genuine_ones_are_refused(root: Path) -> None:
