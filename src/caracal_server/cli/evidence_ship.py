@@ -15,6 +15,7 @@ from caracal.tokens.secret import Secret
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
 from caracal_server.assembly.environment import environment
+from caracal_server.assembly.logs import configure_logs
 from caracal_server.cli.connection import connection_with
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import JsonOption
@@ -75,8 +76,6 @@ def ship(
     json: JsonOption = False,
 ) -> None:
     """Deliver evidence to files, buckets, syslog, OpenTelemetry and webhooks, at least once."""
-    from caracal_server.assembly.logs import configure_logs  # noqa: PLC0415 (not in the archive)
-
     configure_logs("json" if json else "text")
     read = read_shipping_file(config)
     shipping = _Shipping(read, config.parent, state)
