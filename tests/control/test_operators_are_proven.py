@@ -56,6 +56,7 @@ def test_a_token_file_replaces_a_link_and_does_not_follow_it(tmp_path):
 
 
 ROUTES = [
+    ("GET", "/v1/zones/shop/policy-versions/digest", OperatorScope.READ),
     ("GET", "/v1/status", OperatorScope.READ),
     ("GET", "/v1/zones", OperatorScope.READ),
     ("GET", "/v1/zones/shop", OperatorScope.READ),
@@ -81,7 +82,7 @@ async def test_every_route_wants_a_token_with_its_scope(world):
         (
             route.method,
             route.path.format(
-                zone="shop", token="some", application="orders-agent", digest="0" * 64
+                zone="shop", token="some", application="orders-agent", digest="digest"
             ),
         )
         for route in world.control.routes()
