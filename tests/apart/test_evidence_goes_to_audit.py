@@ -40,13 +40,29 @@ class Site:
                 await asyncio.sleep(0.005)
 
 
+class Choosy:
+    """A log that refuses the entries of some requests, as one whose witnesses are gone does."""
+
+    def __init__(self, sequencer: Sequencer, refused: set[str]) -> None:
+        self._sequencer, self._refused = sequencer, refused
+
+    async def append(self, entry: Entry):
+        if entry.request in self._refused:
+            raise Unavailable(Reason.EVIDENCE_UNWITNESSED, "not this one")
+        return await self._sequencer.append(entry)
+
+    def enqueue(self, entry: Entry) -> None:
+        self._sequencer.enqueue(entry)
+
+
 @asynccontextmanager
-async def running(caller: Service = Service.GATEWAY):
+async def running(caller: Service = Service.GATEWAY, refused: set[str] | None = None):
     store = MemoryEvidenceStore()
     sequencer = Sequencer(store, AuditSettings("log.example"), Integrity(), SystemClock())
     await sequencer.start()
     logs = StoredLogs(())
-    api = AuditPeerApi(sequencer, store, logs, lambda: None)
+    log = Choosy(sequencer, set() if refused is None else refused)
+    api = AuditPeerApi(log, store, logs, lambda: None)
     channel, line = wire(caller, Service.AUDIT, api.answers())
     channel.reason = Reason.EVIDENCE_UNAVAILABLE
     evidence = RemoteEvidence(channel, "instance-1")
@@ -137,3 +153,23 @@ async def test_one_entry_that_is_not_the_callers_refuses_the_whole_batch():
         )
         assert all(isinstance(one, Unavailable) for one in outcomes)
         assert await site.requests() == []
+
+
+async def test_one_entry_that_is_refused_by_itself_takes_none_with_it():
+    async with running(refused={"r2"}) as site:
+        outcomes = await asyncio.gather(
+            *(site.evidence.append(entry(number)) for number in (1, 2, 3)), return_exceptions=True
+        )
+        assert [getattr(one, "index", None) for one in outcomes] == [0, None, 1]
+        assert outcomes[1].reason is Reason.EVIDENCE_UNWITNESSED
+        assert await site.requests() == ["r1", "r3"]
+
+
+async def test_a_result_that_is_refused_by_itself_is_sent_again():
+    refused = {"r2"}
+    async with running(refused=refused) as site:
+        site.evidence.enqueue(entry(1, Kind.CALL_RESULT))
+        site.evidence.enqueue(entry(2, Kind.CALL_RESULT))
+        await site.until(["r1"])
+        refused.clear()
+        await site.until(["r1", "r2"])

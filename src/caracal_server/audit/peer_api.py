@@ -13,7 +13,7 @@ from caracal_server.audit.batches import records
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore, Receipt
 from caracal_server.web.peers.gate import Answer
-from caracal_server.web.peers.messages import EvidenceBatch, Recorded, decode
+from caracal_server.web.peers.messages import EvidenceBatch, Fault, Recorded, decode
 from caracal_server.web.peers.services import Ask, Service
 
 KINDS: Final = {
@@ -87,11 +87,11 @@ class AuditPeerApi:
         return (Answer(Ask.APPEND_EVIDENCE, self.append),)
 
     async def append(self, caller: Service, body: bytes) -> Recorded:
-        """Append a batch; return once all of it is durable.
+        """Append a batch; return once all of it is durable, or refused entry by entry.
 
         Raises:
-            Unavailable: some of it may not be recorded, or one of the entries is not the caller's to
-                write; then none is.
+            Unavailable: none of it may be recorded; none is, where one of the entries is not the
+                caller's to write.
         """
         batch = decode(body, EvidenceBatch)
         refused = {entry.kind for entry in batch.entries} - KINDS[caller]
@@ -105,16 +105,14 @@ class AuditPeerApi:
                 # The turn ends when each is settled: else a retry could not find what still waits.
                 return_exceptions=True,
             )
-        places, references = [], []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            places.append((outcome.index, outcome.leaf_hash))
-            references.append(outcome.reference)
-        starts = any(entry.kind is Kind.SERVICE_START for entry in batch.entries)
+        recorded = _recorded(outcomes)
+        starts = any(
+            entry.kind is Kind.SERVICE_START and not isinstance(place, Fault)
+            for entry, place in zip(batch.entries, recorded.receipts, strict=True)
+        )
         if caller is Service.GATEWAY and starts:
             self.on_start()
-        return Recorded(tuple(places), tuple(references))
+        return recorded
 
     async def _append(self, entry: Entry, *, again: bool) -> Receipt:
         if again:
@@ -133,6 +131,26 @@ class AuditPeerApi:
             if records(found.data, entry):
                 return Receipt(zone_id, found.index, found.leaf_hash)
         return None
+
+
+def _recorded(outcomes: Iterable[Receipt | BaseException]) -> Recorded:
+    """What became of a batch: one entry that was refused says nothing of the others."""
+    places: list[tuple[int, bytes] | Fault] = []
+    references: list[str] = []
+    first: Unavailable | None = None
+    for outcome in outcomes:
+        if isinstance(outcome, Receipt):
+            places.append((outcome.index, outcome.leaf_hash))
+            references.append(outcome.reference)
+        elif isinstance(outcome, Unavailable):
+            first = first or outcome
+            places.append(Fault(outcome.reason, outcome.detail))
+            references.append("")
+        else:
+            raise outcome
+    if first is not None and all(isinstance(place, Fault) for place in places):
+        raise first
+    return Recorded(tuple(places), tuple(references))
 
 
 def local_log(sequencer: Sequencer, logs: StoredLogs) -> EvidenceLog:

@@ -17,7 +17,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.ports.evidence import Receipt
-from caracal_server.web.peers.messages import EvidenceBatch, Recorded
+from caracal_server.web.peers.messages import EvidenceBatch, Fault, Recorded
 from caracal_server.web.peers.services import Ask
 
 MAX_BATCH: Final = 200
@@ -151,21 +151,23 @@ class RemoteEvidence:
             return
         # An Audit of the release before sends no references.
         references = chain(recorded.references, repeat(""))
-        for one, (index, leaf), reference in zip(
-            taken, recorded.receipts, references, strict=False
-        ):
-            if one.receipt is not None and not one.receipt.done():
-                receipt = Receipt(ZoneId(one.entry.zone), index, leaf, reference)
+        for one, place, reference in zip(taken, recorded.receipts, references, strict=False):
+            if isinstance(place, Fault):
+                _refuse([one], Unavailable(place.reason, place.detail))
+            elif one.receipt is not None and not one.receipt.done():
+                receipt = Receipt(ZoneId(one.entry.zone), *place, reference)
                 one.receipt.set_result(receipt)
+        self._unsent += [one for one in _missed(taken, recorded) if one.receipt is None]
 
     async def _send_again(self) -> bool:
         taken = self._unsent[:MAX_BATCH]
         try:
-            await self._send(taken, again=True)
+            recorded = await self._send(taken, again=True)
         except Exception:  # noqa: BLE001 (whatever it was, they are kept)
             return False
-        self._unsent = self._unsent[len(taken) :]
-        return True
+        missed = _missed(taken, recorded)
+        self._unsent = missed + self._unsent[len(taken) :]
+        return not missed
 
     async def _send(self, taken: list[_Waiting], *, again: bool) -> Recorded:
         batch = EvidenceBatch(tuple(one.entry for one in taken), again=again)
@@ -173,6 +175,12 @@ class RemoteEvidence:
         if len(recorded.receipts) != len(taken):
             raise _lost()
         return recorded
+
+
+def _missed(taken: Iterable[_Waiting], recorded: Recorded) -> list[_Waiting]:
+    """What of a batch Audit did not record."""
+    places = zip(taken, recorded.receipts, strict=True)
+    return [one for one, place in places if isinstance(place, Fault)]
 
 
 def _lost() -> Unavailable:

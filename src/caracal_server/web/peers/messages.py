@@ -82,9 +82,9 @@ class EvidenceBatch(msgspec.Struct, frozen=True):
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """Where each entry of a batch stands: its index and leaf hash; and the reference to it."""
+    """Where each entry of a batch stands, its index and leaf hash, or why not; and the reference to it."""
 
-    receipts: tuple[tuple[int, bytes], ...]
+    receipts: tuple[tuple[int, bytes] | Fault, ...]
     references: tuple[str, ...] = ()
 
 
