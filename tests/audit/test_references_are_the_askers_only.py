@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.notes import VerifierKey
 from caracal.evidence.receipts import parse_receipt, verify_receipt
 from caracal.evidence.tree import leaf_hash
@@ -142,6 +142,18 @@ async def test_a_receipt_waits_for_the_checkpoint_and_says_so_when_none_comes():
     await service.checkpointer.sign(ZONE)
     assert parse_receipt(await waiting).index == place.index
     await service.sequencer.close()
+
+
+async def test_a_log_whose_tree_is_not_whole_proves_nothing_and_says_so():
+    store = MemoryEvidenceStore()
+    service = await started(store)
+    places = [await service.sequencer.append(entry(f"r-{number}")) for number in range(2)]
+    await service.checkpointer.sign(ZONE)
+    del store.log(ZONE).nodes[0, 1]
+    with pytest.raises(Unavailable) as refused:
+        await service.receipts.fetch(places[0].reference)
+    assert refused.value.reason is Reason.EVIDENCE_UNAVAILABLE
+    await service.close()
 
 
 async def test_receipts_are_bounded_so_that_waiting_for_them_holds_nothing_else_up():

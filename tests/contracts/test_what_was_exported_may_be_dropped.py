@@ -11,9 +11,11 @@ from caracal.evidence.notes import VerifierKey
 from caracal.evidence.proofs import verify_inclusion
 from caracal.evidence.tiles import EntryBundle, Tile
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
+from caracal_server.adapters.sql.tables import evidence_entry
 from caracal_server.audit.logs import LogKeys
-from caracal_server.audit.retention import Dropped, covered_from
+from caracal_server.audit.retention import Dropped, Retention, covered_from
 from caracal_server.audit.service import build_audit_service
+from caracal_server.audit.tiles import TileView
 from tests.audit.logbook import START, ZONE, TestClock, TwoZones, entry, log_key, settings
 
 SIZE = 900
@@ -54,6 +56,37 @@ async def test_what_no_export_covers_stays(service):
         0,
     )
     assert (await service.retention.drop(ZONE, 299, "op", "r")).end == 256
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_an_export_that_can_not_be_read_covers_nothing(service, database):
+    await _export(service, 0, 300)
+    table = evidence_entry
+    spoil = table.update().where(table.c.kind == Kind.EVIDENCE_EXPORT).values(data=b"\xff")
+    await database.transact(lambda connection: connection.execute(spoil))
+    refused = await service.retention.drop(ZONE, 299, "op", "r")
+    assert refused.reason is Reason.EVIDENCE_NOT_EXPORTED
+
+
+class DroppingMeanwhile(SqlEvidenceStore):
+    """A store whose log is dropped from after a bundle was looked for."""
+
+    retention: Retention
+
+    async def scan(self, zone_id, start, stop):
+        await self.retention.drop(zone_id, 299, "op", "r")
+        async for one in super().scan(zone_id, start, stop):
+            yield one
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_what_is_dropped_while_it_is_read_is_called_dropped_not_missing(service, database):
+    await _export(service, 0, 300)
+    await service.checkpointer.sign(ZONE)
+    store = DroppingMeanwhile(database)
+    store.retention = service.retention
+    answer = await TileView(store).read(ZONE, EntryBundle(0))
+    assert answer.reason is Reason.EVIDENCE_DROPPED
 
 
 async def test_a_log_goes_on_without_its_beginning(service):

@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -82,10 +84,17 @@ def test_a_signer_of_another_key_and_impossible_times_are_found_before_anything_
     for at in (0, -1, 2**63):
         with pytest.raises(EvidenceError, match="time"):
             cosign(NOTE.text, KEY, SIGN, at)
-    with pytest.raises(EvidenceError, match="neither a space nor a plus"):
-        cosign(NOTE.text, WitnessKey("a b", KEY.public_key), SIGN, 9)
     with pytest.raises(EvidenceError, match="a note's text"):
         cosign("no end", KEY, SIGN, 9)
+
+
+def test_a_witness_has_a_name_that_a_note_can_hold_and_a_key_of_32_bytes():
+    with pytest.raises(EvidenceError, match="neither a space nor a plus"):
+        WitnessKey("a b", KEY.public_key)
+    typed = b"\4" + bytes(31)
+    key_id = sha256(b"short\n" + typed).hexdigest()[:8]
+    with pytest.raises(EvidenceError, match="32 bytes"):
+        parse_witness_key(f"short+{key_id}+{b64encode(typed).decode()}")
 
 
 def test_a_witness_key_and_a_signature_line_read_as_they_were_written():

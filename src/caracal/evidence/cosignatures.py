@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import NoteSignature, SignedNote, Signer, require_name
+from caracal.evidence.notes import NoteSignature, SignedNote, Signer
 from caracal.evidence.witness_keys import (
     MAX_TIME,
     TIME_BYTES,
@@ -29,7 +29,6 @@ def cosign(text: str, key: WitnessKey, signer: Signer, at: int) -> NoteSignature
     Raises:
         EvidenceError: the text or the time can not be signed, or `signer` does not sign for `key`.
     """
-    require_name(key.name)
     if not 0 < at <= MAX_TIME:
         raise EvidenceError("a cosignature's time is 1 to 2**63 - 1 seconds")
     signature = at.to_bytes(TIME_BYTES, "big") + signer(cosigned_message(text, at))

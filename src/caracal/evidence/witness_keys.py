@@ -20,15 +20,25 @@ from caracal.evidence.notes import NoteSignature, SignedNote, decode_base64, req
 _COSIGNATURE: Final = b"\x04"
 _KEY: Final = re.compile(r"([^+\s]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{44})")
 TIME_BYTES: Final = 8
+_PUBLIC_KEY_BYTES: Final = 32
 _SIGNATURE_BYTES: Final = 64
 MAX_TIME: Final = 2**63 - 1
 
 
 class WitnessKey(msgspec.Struct, frozen=True):
-    """The name and Ed25519 public key of a witness."""
+    """The name and Ed25519 public key of a witness.
+
+    Raises:
+        EvidenceError: on construction, for a name or key that cannot be one.
+    """
 
     name: str
     public_key: bytes
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        if len(self.public_key) != _PUBLIC_KEY_BYTES:
+            raise EvidenceError("an Ed25519 public key has 32 bytes")
 
     @property
     def key_id(self) -> bytes:
@@ -61,7 +71,6 @@ def parse_witness_key(text: str) -> WitnessKey:
     parts = _KEY.fullmatch(text)
     if not parts:
         raise EvidenceError("a witness key reads name+id+key")
-    require_name(parts[1])
     typed = decode_base64(parts[3])
     if typed[:1] != _COSIGNATURE:
         raise EvidenceError("the key is not a witness's: it is not of the type of cosignatures")

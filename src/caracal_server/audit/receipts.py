@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.proofs import inclusion_nodes, prove_inclusion
 from caracal.evidence.receipts import Receipt
 from caracal_server.audit.references import Named, References, parse_reference
@@ -71,11 +71,12 @@ class Receipts:
 
     async def _covering(self, named: Named, find: Covering) -> StoredCheckpoint | None:
         """What `find` finds, if it covers the entry in time."""
-        for _ in range(self._looks):
+        for look in range(self._looks + 1):
+            if look:
+                await asyncio.sleep(_LOOK_SECONDS)
             latest = await find(named.zone_id)
             if latest is not None and latest.size > named.index:
                 return latest
-            await asyncio.sleep(_LOOK_SECONDS)
         return None
 
     async def _rendered(
@@ -85,5 +86,7 @@ class Receipts:
             (node.level, node.index) for node in inclusion_nodes(named.index, checkpoint.size)
         ]
         nodes = await self._store.nodes(named.zone_id, places) if places else {}
+        if len(nodes) != len(places):
+            raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "the log's tree is not whole")
         proof = prove_inclusion(named.index, checkpoint.size, lambda level, at: nodes[level, at])
         return Receipt(entry.data, named.index, proof.hashes, checkpoint.note).render()

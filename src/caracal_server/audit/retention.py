@@ -105,11 +105,15 @@ def dropped_by(stored: StoredEntry) -> int:
     """Up to which entry a log was dropped, as one of its entries says; 0 if it says nothing of that."""
     try:
         entry = _decode(stored.data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return 0
     return entry.end_index if entry.kind is Kind.EVIDENCE_DROP else 0
 
 
 def _range(stored: StoredEntry) -> tuple[int, int]:
-    entry = _decode(stored.data)
+    """What an entry says was exported; one that somebody made unreadable covers nothing."""
+    try:
+        entry = _decode(stored.data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0, 0
     return entry.first_index, entry.end_index

@@ -34,12 +34,13 @@ class TileView:
         return hashes
 
     async def _bundle(self, zone_id: ZoneId, place: EntryBundle) -> bytes | Refused:
+        entries = [one async for one in self._store.scan(zone_id, place.start, place.end)]
+        # Asked afterwards: they may be dropped while they are read.
         first = await self._store.first_kept(zone_id)
         if place.start < first:
             return Refused(
                 Reason.EVIDENCE_DROPPED, f"the entries before entry {first} have been dropped"
             )
-        entries = [one async for one in self._store.scan(zone_id, place.start, place.end)]
         if [one.index for one in entries] != list(range(place.start, place.end)):
             raise _missing(place)
         try:
