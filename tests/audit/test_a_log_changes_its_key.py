@@ -14,6 +14,7 @@ from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.checkpoints import verify_checkpoint
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.key_api import LogKeyApi
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.service import build_audit_service
@@ -50,7 +51,12 @@ class Files:
 @asynccontextmanager
 async def audit(store, keys=None, files=None, **more):
     service = build_audit_service(
-        store, TwoZones(), keys or LogKeys(log_key()), TestClock(), settings(**more)
+        store,
+        TwoZones(),
+        keys or LogKeys(log_key()),
+        TestClock(),
+        settings(**more),
+        entropy=SystemEntropy(),
     )
     await service.start()
     try:

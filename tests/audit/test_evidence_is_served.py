@@ -24,6 +24,7 @@ from caracal.evidence.proofs import (
     verify_inclusion,
 )
 from caracal.evidence.tree import TreeState, leaf_hash
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.audit.settings import AuditSettings
@@ -91,7 +92,12 @@ async def _serving(**more):
     store = FaultyEvidenceStore()
     given = {"checkpoint_interval": timedelta(seconds=1)} | more
     service = build_audit_service(
-        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**given)
+        store,
+        TwoZones(),
+        LogKeys(log_key()),
+        TestClock(),
+        settings(**given),
+        entropy=SystemEntropy(),
     )
     await service.start()
     serving = _Serving(service, store)

@@ -19,6 +19,7 @@ from caracal.evidence.tiles import (
     new_tiles,
     parse_bundle,
 )
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import build_audit_service
 from caracal_server.ports.operators import OperatorScope
@@ -52,7 +53,12 @@ async def _authenticate(request: Request, scope: OperatorScope) -> OperatorIdent
 async def _serving(size: int = SIZE, **more):
     store = FaultyEvidenceStore()
     service = build_audit_service(
-        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**more)
+        store,
+        TwoZones(),
+        LogKeys(log_key()),
+        TestClock(),
+        settings(**more),
+        entropy=SystemEntropy(),
     )
     await service.start()
     edge = Edge(service.routes(_authenticate), refuse=render_problem_details, entropy=_Entropy())

@@ -11,6 +11,7 @@ from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.notes import VerifierKey
 from caracal.evidence.receipts import parse_receipt, verify_receipt
 from caracal.evidence.tree import leaf_hash
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.receipt_api import ReceiptApi
 from caracal_server.audit.receipts import Receipts
@@ -88,7 +89,9 @@ class SameIds:
 
 async def started(store, **more):
     keys = LogKeys(log_key())
-    service = build_audit_service(store, TwoZones(), keys, TestClock(), settings(**more))
+    service = build_audit_service(
+        store, TwoZones(), keys, TestClock(), settings(**more), entropy=SystemEntropy()
+    )
     await service.start()
     return service
 
@@ -131,7 +134,9 @@ async def test_who_guesses_learns_nothing_from_the_answer():
 
 async def test_a_receipt_waits_for_the_checkpoint_and_says_so_when_none_comes():
     store = MemoryEvidenceStore()
-    service = build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings())
+    service = build_audit_service(
+        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(), entropy=SystemEntropy()
+    )
     await service.sequencer.start()
     place = await service.sequencer.append(entry())
     impatient = Receipts(store, REFERENCES, wait_s=0.2)

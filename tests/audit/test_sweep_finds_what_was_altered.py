@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from caracal.authority.outcomes import Unavailable
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.tables import metadata
@@ -45,7 +46,14 @@ async def _filled(store: EvidenceStore) -> AuditService:
 
 
 def _service(store: EvidenceStore, **more: object) -> AuditService:
-    return build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**more))
+    return build_audit_service(
+        store,
+        TwoZones(),
+        LogKeys(log_key()),
+        TestClock(),
+        settings(**more),
+        entropy=SystemEntropy(),
+    )
 
 
 async def _finding(store: EvidenceStore, **more: object) -> str | None:

@@ -7,6 +7,7 @@ import pytest
 
 from caracal.authority.events import CallError, Entry, Kind, Verdict
 from caracal.authority.outcomes import Unavailable
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.logs import LogKeys
 from caracal_server.audit.service import AuditService, build_audit_service
 from caracal_server.ports.evidence import SYSTEM_LOG, StoredEntry
@@ -29,7 +30,12 @@ PAGE = 4
 def service(store, **more) -> AuditService:
     given = {"own_logs": (SYSTEM_LOG,), "sweep_batch": PAGE, "sweep_rate": 10_000_000}
     return build_audit_service(
-        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(**(given | more))
+        store,
+        TwoZones(),
+        LogKeys(log_key()),
+        TestClock(),
+        settings(**(given | more)),
+        entropy=SystemEntropy(),
     )
 
 

@@ -10,6 +10,7 @@ from caracal.evidence.checkpoints import verify_checkpoint
 from caracal.evidence.notes import VerifierKey
 from caracal.evidence.proofs import verify_inclusion
 from caracal.evidence.tiles import EntryBundle, Tile
+from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.tables import evidence_entry
 from caracal_server.audit.logs import LogKeys
@@ -25,7 +26,9 @@ KEY = VerifierKey(f"caracal.test/evidence/{ZONE}", log_key().public_key)
 @pytest.fixture
 async def service(database):
     store = SqlEvidenceStore(database)
-    built = build_audit_service(store, TwoZones(), LogKeys(log_key()), TestClock(), settings())
+    built = build_audit_service(
+        store, TwoZones(), LogKeys(log_key()), TestClock(), settings(), entropy=SystemEntropy()
+    )
     await built.start()
     for number in range(SIZE):
         at = int((START + timedelta(seconds=number)).timestamp() * 1_000_000)

@@ -12,7 +12,6 @@ from caracal.evidence.commitments import (
     SALT_BYTES,
     Opening,
     commit,
-    expand_salt,
     make_opening,
     parse_openings,
     render_openings,
@@ -95,18 +94,6 @@ def test_malformed_openings_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_salt_or_a_seed_of_another_length_is_refused(size: int) -> None:
+def test_a_salt_of_another_length_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         commit(bytes(size), "alice")
-    with pytest.raises(ValueError, match="32 bytes"):
-        expand_salt(bytes(size), 0, "subject")
-
-
-@FEW
-@given(salts, st.integers(0, 2**40), texts, st.integers(0, 2**40), texts)
-def test_every_field_of_every_entry_of_a_batch_has_a_salt_of_its_own(
-    seed: bytes, index: int, field: str, other: int, another: str
-) -> None:
-    same = (index, field) == (other, another)
-    assert (expand_salt(seed, index, field) == expand_salt(seed, other, another)) is same
-    assert len(expand_salt(seed, index, field)) == SALT_BYTES

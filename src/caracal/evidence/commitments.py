@@ -17,8 +17,6 @@ from caracal.evidence.errors import EvidenceError
 
 SALT_BYTES: Final = 32
 
-_EXPAND: Final = b"caracal commitment salt\x00"
-
 
 class Opening(msgspec.Struct, frozen=True):
     """What opens a commitment: `salt`, base64url of 32 random bytes, and the text committed to."""
@@ -101,16 +99,6 @@ def render_openings(openings: Mapping[str, Opening]) -> bytes:
     return canonical_json(
         {field: {"salt": made.salt, "value": made.value} for field, made in openings.items()}
     )
-
-
-def expand_salt(seed: bytes, index: int, field: str) -> bytes:
-    """Draw the salt of one field of one entry out of 32 random bytes that serve a batch.
-
-    HMAC-SHA-256 under the seed: who learns some salts of a batch learns nothing about the others.
-    """
-    if len(seed) != SALT_BYTES:
-        raise ValueError(f"a seed has {SALT_BYTES} bytes")
-    return hmac.digest(seed, _EXPAND + b"%d\n%b" % (index, field.encode()), "sha256")
 
 
 def _encoded(value: bytes) -> str:

@@ -39,6 +39,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         keys,
         ground.clock,
         audit_settings(origin, ground.settings),
+        entropy=ground.entropy,
         witnesses=witnesses(ground.settings, stack),
         grace_s=ground.settings["DRAIN_SECONDS"] + CLOSE_SECONDS,
     )

@@ -12,4 +12,5 @@ def audit_settings(log_origin: str, settings: dict[str, Any]) -> AuditSettings:
         log_origin,
         sweep_interval=timedelta(minutes=settings["SWEEP_MINUTES"]),
         public_log=settings["PUBLIC_LOG"],
+        committed=frozenset(settings["COMMITTED_FIELDS"]),
     )

@@ -118,7 +118,7 @@ class Foundations:
         keys = log_keys(ring, needed_by=_if(bool(records), "the evidence logs"))
         set_to = audit_settings(log_origin, settings)
         audit = build_audit_service(
-            stores.evidence, zones, keys, clock, set_to, witnesses=witnesses
+            stores.evidence, zones, keys, clock, set_to, entropy=entropy, witnesses=witnesses
         )
         return cls(
             clock=clock,

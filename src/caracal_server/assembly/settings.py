@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caracal_server.adapters.http.egress import PrivateEgress
+from caracal_server.audit.committing import Committable
 
 PREFIX: Final = "CARACAL_"
 
@@ -99,6 +100,14 @@ def _audience(text: str) -> str:
     return text
 
 
+def _committed(text: str) -> tuple[Committable, ...]:
+    # In one order: the digest of the settings goes on record.
+    try:
+        return tuple(sorted({Committable(one.strip()) for one in text.split(",") if one.strip()}))
+    except ValueError:
+        raise ValueError(f"fields out of {', '.join(Committable)}") from None
+
+
 MiB: Final = 1024 * 1024
 
 SETTINGS: Final = (
@@ -139,6 +148,9 @@ SETTINGS: Final = (
     Setting("CHILDREN_PER_SESSION", "100", "live children of one session", _whole(1, 100_000)),
     Setting("SWEEP_MINUTES", "15", "from the end of one verification of the whole evidence log to the "
             "start of the next", _whole(1, 10_080)),
+    Setting("COMMITTED_FIELDS", "", "fields of evidence entries that are committed to instead of written, "
+            "besides those that say who a person is, separated by commas: actor, answer, application_name, "
+            "arguments, body, detail, operation", _committed),
     Setting("PUBLIC_LOG", "false", "whether anybody may read the checkpoints and hash tiles of the "
             "evidence logs; entries never", _flag),
     Setting("WITNESS_POLICY_FILE", "", "which witnesses cosign the evidence logs, as a C2SP tlog-policy "

@@ -9,12 +9,20 @@ import msgspec
 from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
+from caracal.evidence.commitments import Openings
+from caracal.evidence.errors import EvidenceError
 from caracal.evidence.tiles import MAX_ENTRY_BYTES
 from caracal.evidence.tree import TreeState, leaf_hash, node_hash
+from caracal_server.audit.committing import Committed
+from caracal_server.audit.erasures import erasure_of
+from caracal_server.audit.opened_entry import opened_entry
 from caracal_server.ports.evidence import LogBatch, LogPosition, Receipt, StoredEntry, TreeNode
 
 Refer = Callable[[ZoneId, int, bytes], str]
 """Makes the reference to an entry from its zone, its index and its leaf hash."""
+
+CommitTo = Callable[[Entry], tuple[Entry, Committed | None]]
+"""Takes values out of an entry, as `Committer` does."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(Entry).decode
@@ -31,32 +39,44 @@ MAX_BARE_BYTES: Final = MAX_ENTRY_BYTES - len(b',"sequenced_at":') - len(str(2**
 """Of an entry before it is sequenced: what an entry bundle can hold, less what that adds."""
 
 
+def said(entry: Entry) -> tuple[Entry, None]:
+    """An entry says what it was given, and commits to nothing."""
+    return entry, None
+
+
 class Pending:
     """An entry that waits; `future` is `None` for a result, whose caller does not.
 
     `data` lacks the instant of sequencing until `sequenced` has been called, every time it is planned.
+    `entry` is what is recorded, with its commitments, and `committed` what opens those.
     `stored` is set when a commit turns out to have succeeded after all.
 
     Raises:
         Unavailable: on construction, for an entry that no entry bundle could hold.
     """
 
-    __slots__ = ("_bare", "_cut", "data", "entry", "future", "leaf", "stored")
+    __slots__ = ("_bare", "_cut", "committed", "data", "entry", "future", "leaf", "stored")
 
-    def __init__(self, entry: Entry, future: "asyncio.Future[Receipt] | None") -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        future: "asyncio.Future[Receipt] | None",
+        commit_to: CommitTo = said,
+    ) -> None:
         if entry.sequenced_at:
             entry = msgspec.structs.replace(entry, sequenced_at=0)
         try:
-            data = _encode(entry)
-        except UnicodeEncodeError:
-            entry = _without_surrogates(entry)
-            data = _encode(entry)
+            recorded, self.committed = commit_to(entry)
+            data = _encode(recorded)
+        except ValueError:
+            recorded, self.committed = commit_to(_without_surrogates(entry))
+            data = _encode(recorded)
         if len(data) > MAX_BARE_BYTES:
             raise Unavailable(
                 Reason.EVIDENCE_UNAVAILABLE,
                 f"an entry of {len(data)} bytes is longer than a log takes",
             )
-        self.entry = entry
+        self.entry = entry = recorded
         self.data = self._bare = data
         self._cut = _cut(entry, data)
         self.leaf = b""
@@ -93,6 +113,20 @@ class Plan:
             ),
             tuple([waiting.entry for waiting in pending]),
             tuple(nodes),
+            tuple(
+                [
+                    waiting.committed.at(index, waiting.entry)
+                    for index, waiting in enumerate(pending, before.size)
+                    if waiting.committed is not None
+                ]
+            ),
+            tuple(
+                [
+                    (index, erasure)
+                    for index, waiting in enumerate(pending, before.size)
+                    if (erasure := erasure_of(waiting.entry)) is not None
+                ]
+            ),
         )
 
     def resolve(self, refer: Refer) -> None:
@@ -145,13 +179,14 @@ def sequenced_at(stored: bytes) -> int:
     return _decode(stored).sequenced_at
 
 
-def records(stored: bytes, entry: Entry) -> bool:
-    """Whether a stored entry is this one, whenever it got its place."""
+def records(stored: bytes, openings: Openings, entry: Entry) -> bool:
+    """Whether a stored entry is this one, whenever it got its place, once its commitments are opened."""
     try:
-        found = msgspec.structs.replace(_decode(stored), sequenced_at=0)
-    except msgspec.DecodeError:
+        found = opened_entry(_decode(stored), openings)
+    except (msgspec.DecodeError, EvidenceError):
         return False
-    return _encode(found) == Pending(entry, None).data
+    plain = msgspec.structs.replace(entry, committed={})
+    return _encode(msgspec.structs.replace(found, sequenced_at=0)) == Pending(plain, None).data
 
 
 def _cut(entry: Entry, data: bytes) -> int:

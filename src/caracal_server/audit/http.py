@@ -11,7 +11,10 @@ from starlette.responses import Response, StreamingResponse
 from caracal.authority.events import Kind, Verdict
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.subjects import User
+from caracal.evidence.commitments import Openings
 from caracal_server.audit.logs import Logs
+from caracal_server.audit.opened import Opened
 from caracal_server.audit.queries import EvidenceReader, Proof
 from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.evidence import EvidenceQuery, StoredCheckpoint, StoredEntry
@@ -50,6 +53,9 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance: _Text | None = None
     target: _Long | None = None
     actor: _Text | None = None
+    subject: _Long | None = None
+    subject_issuer: _Long | None = None
+    pseudonym: _Text | None = None
     since: _Instant | None = None
     until: _Instant | None = None
     cursor: _Index | None = None
@@ -68,12 +74,23 @@ class ExportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     witnessed: bool = False
 
 
+class OpeningsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The query of openings: of the entries of a log of this size."""
+
+    size: _Index | None = None
+
+
 class EntryView(msgspec.Struct, frozen=True):
-    """An entry with its place; `entry` is byte for byte what was hashed."""
+    """An entry with its place; `entry` is byte for byte what was hashed.
+
+    Attributes:
+        openings: what opens its commitments, by field; null where nothing is left that does.
+    """
 
     index: int
     leaf_hash: str
     entry: msgspec.Raw
+    openings: Openings | None
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -116,8 +133,11 @@ Answer = Callable[[Request, ZoneId], Awaitable[Response]]
 class EvidenceApi:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, reader: EvidenceReader, logs: Logs, authenticate: Authenticate) -> None:
+    def __init__(
+        self, reader: EvidenceReader, opened: Opened, logs: Logs, authenticate: Authenticate
+    ) -> None:
         self._reader = reader
+        self._opened = opened
         self._logs = logs
         self._authenticate = authenticate
 
@@ -129,6 +149,7 @@ class EvidenceApi:
             Route("GET", f"{log}/checkpoint", self._of_zone(self.checkpoint)),
             Route("GET", f"{log}/key", self._of_zone(self.zone_key)),
             Route("GET", f"{log}/export", self._of_zone(self.export)),
+            Route("GET", f"{log}/openings", self._of_zone(self.openings)),
             Route("GET", f"{log}/{{index}}", self._of_zone(self.entry)),
             Route("GET", f"{log}/{{index}}/proof", self._of_zone(self.proof)),
         )
@@ -163,6 +184,8 @@ class EvidenceApi:
                 instance=asked.instance,
                 target=asked.target,
                 actor=asked.actor,
+                person=_person(asked),
+                pseudonym=asked.pseudonym,
                 since=asked.since,
                 until=asked.until,
                 after_index=asked.cursor,
@@ -170,11 +193,14 @@ class EvidenceApi:
             ),
         )
         cursor = None if page.next_index is None else str(page.next_index)
-        return json_response(PageView(tuple(_view(entry) for entry in page.entries), cursor))
+        opened = await self._opened.of(zone_id, page.entries)
+        items = tuple(_view(entry, opened.get(entry.index)) for entry in page.entries)
+        return json_response(PageView(items, cursor))
 
     async def entry(self, request: Request, zone_id: ZoneId) -> Response:
         found = _found(await self._reader.entry(zone_id, _index(request)))
-        return json_response(_view(found))
+        opened = await self._opened.of(zone_id, (found,))
+        return json_response(_view(found, opened.get(found.index)))
 
     async def proof(self, request: Request, zone_id: ZoneId) -> Response:
         size = read_query(request, ProofSize).size
@@ -194,6 +220,16 @@ class EvidenceApi:
         pieces = await self._reader.export(zone_id, witnessed=witnessed)
         if isinstance(pieces, Refused):
             raise RequestRefused(Problem.of(pieces))
+        return StreamingResponse(pieces, media_type="application/jsonl", headers=headers)
+
+    async def openings(self, request: Request, zone_id: ZoneId) -> Response:
+        """What opens the commitments of the entries before `size`; it lacks its end if it breaks off."""
+        size = read_query(request, OpeningsQuery).size
+        found = await self._reader.size(zone_id)
+        pieces = self._opened.file(
+            zone_id, self._logs.origin(zone_id), found if size is None else min(size, found)
+        )
+        headers = {"cache-control": "no-store"}
         return StreamingResponse(pieces, media_type="application/jsonl", headers=headers)
 
     def _of_zone(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -223,8 +259,16 @@ def _found(outcome: Found | Refused) -> Found:
     return outcome
 
 
-def _view(entry: StoredEntry) -> EntryView:
-    return EntryView(entry.index, entry.leaf_hash.hex(), msgspec.Raw(entry.data))
+def _person(asked: Search) -> User | None:
+    if asked.subject is None and asked.subject_issuer is None:
+        return None
+    if asked.subject is None or asked.subject_issuer is None:
+        raise refuse_params("a person is subject and subject_issuer together")
+    return User(asked.subject_issuer, asked.subject)
+
+
+def _view(entry: StoredEntry, openings: Openings | None) -> EntryView:
+    return EntryView(entry.index, entry.leaf_hash.hex(), msgspec.Raw(entry.data), openings)
 
 
 def _proof_view(proof: Proof) -> ProofView:

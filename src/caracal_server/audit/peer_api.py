@@ -127,8 +127,10 @@ class AuditPeerApi:
         """Where an entry stands already, if the answer that said so was lost."""
         zone_id = ZoneId(entry.zone)
         query = EvidenceQuery(request=entry.request, kind=entry.kind, limit=SAME_REQUEST)
-        for found in await self.store.search(zone_id, query):
-            if records(found.data, entry):
+        stored = await self.store.search(zone_id, query)
+        openings = await self.store.openings(zone_id, [found.index for found in stored])
+        for found in stored:
+            if records(found.data, openings.get(found.index, {}), entry):
                 return Receipt(zone_id, found.index, found.leaf_hash)
         return None
 

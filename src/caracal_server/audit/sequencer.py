@@ -24,7 +24,7 @@ from caracal.authority.events import Entry
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.tree import TreeState
-from caracal_server.audit.batches import Pending, Plan, Refer, refuse
+from caracal_server.audit.batches import CommitTo, Pending, Plan, Refer, refuse, said
 from caracal_server.audit.integrity import Integrity, LogBroken
 from caracal_server.audit.logs import Durable
 from caracal_server.audit.settings import AuditSettings
@@ -56,11 +56,13 @@ class Sequencer:
         integrity: Integrity,
         clock: Clock,
         refer: Refer | None = None,
+        commit_to: CommitTo = said,
     ) -> None:
         self._store = store
         self._clock = clock
         self._integrity = integrity
         self._refer = refer or _unreferenced
+        self._commit_to = commit_to
         self._max_waiting = settings.max_waiting
         self._max_batch = settings.max_batch
         self._commit_timeout_s = settings.commit_timeout.total_seconds()
@@ -131,7 +133,7 @@ class Sequencer:
         if self._stuck:
             raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, _TOO_SLOW)
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Pending(entry, future))
+        self._waiting.append(Pending(entry, future, self._commit_to))
         self._pressing = True
         self._rouse()
         return await future
@@ -143,7 +145,7 @@ class Sequencer:
             Unavailable: the log is failing and takes no more.
         """
         self._require_open(len(self._waiting) + len(self._unsaved))
-        self._waiting.append(Pending(entry, None))
+        self._waiting.append(Pending(entry, None, self._commit_to))
         if self._wake is not None and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(_LINGER_S, self._rouse)
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from caracal_server.audit.checkpoints import Checkpointer
+from caracal_server.audit.committing import Committer
+from caracal_server.audit.erasure_api import ErasureApi
+from caracal_server.audit.erasures import Erasures
 from caracal_server.audit.exports import ExportApi
 from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKeys, Logs
+from caracal_server.audit.opened import Opened
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.receipt_api import ReceiptApi
 from caracal_server.audit.receipts import Receipts
@@ -27,6 +31,7 @@ from caracal_server.audit.witness_standing import WitnessSettings
 from caracal_server.audit.witnessed_log import WitnessedLog
 from caracal_server.audit.witnessing import Witnessing
 from caracal_server.ports.clock import Clock
+from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog, EvidenceStore
 from caracal_server.ports.witnesses import WitnessClient
 from caracal_server.ports.zones import ZoneDirectory
@@ -51,6 +56,8 @@ class AuditService:
     receipts: Receipts
     tiles: TileView
     retention: Retention
+    opened: Opened
+    erasures: Erasures
     unfinished: Unfinished
     witnessing: Witnessing | None
 
@@ -71,9 +78,11 @@ class AuditService:
         if self.witnessing is not None:
             await self.witnessing.start()
         self.sweep.start()
+        self.erasures.start()
 
     async def close(self) -> None:
         """Store what waits, sign for it, and end."""
+        await self.erasures.close()
         await self.sweep.close()
         await self.unfinished.close()
         await self.sequencer.close()
@@ -101,14 +110,16 @@ class AuditService:
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
         """The read API, the record of exports, the receipts, and the logs as tiles."""
-        evidence = EvidenceApi(self.reader, self.logs, authenticate)
+        evidence = EvidenceApi(self.reader, self.opened, self.logs, authenticate)
         tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
         exports = ExportApi(
             self.reader, self.sequencer, self.logs, self.clock, authenticate, self.retention
         )
+        erasures = ErasureApi(self.erasures, self.sequencer, self.logs, self.clock, authenticate)
         return (
             *WitnessApi(self.witnessing, self.logs, authenticate).routes(),
             *exports.routes(),
+            *erasures.routes(),
             *evidence.routes(),
             *ReceiptApi(self.receipts).routes(),
             *tiles.routes(),
@@ -122,6 +133,7 @@ def build_audit_service(
     clock: Clock,
     settings: AuditSettings,
     *,
+    entropy: Entropy,
     grace_s: float = 0.0,
     witnesses: tuple[WitnessSettings, WitnessClient] | None = None,
 ) -> AuditService:
@@ -129,7 +141,8 @@ def build_audit_service(
     integrity = Integrity()
     logs = Logs(zones, keys, settings)
     references = References(keys)
-    sequencer = Sequencer(store, settings, integrity, clock, references)
+    committer = Committer(entropy, settings.committed)
+    sequencer = Sequencer(store, settings, integrity, clock, references, committer)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
     witnessing = None
     if witnesses is not None:
@@ -148,5 +161,7 @@ def build_audit_service(
         witnessing=witnessing,
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),
+        opened=Opened(store, integrity),
+        erasures=Erasures(store, sequencer, logs, clock),
         unfinished=Unfinished(store, sequencer, logs, clock, grace_s),
     )

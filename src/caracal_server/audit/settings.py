@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from caracal.authority.identifiers import ZoneId
+from caracal_server.audit.committing import Committable
 
 MAX_WAITING: Final = 1_000_000
 MAX_BATCH: Final = 20_000
@@ -27,6 +28,7 @@ class AuditSettings:
         sweep_batch: entries read at a time by a sweep.
         sweep_rate: entries per second that a sweep reads at most.
         page_limit: entries on one page of a search.
+        committed: fields that entries commit to besides those that say who a person is.
         public_log: whether anybody may read checkpoints and hash tiles; entries never.
     """
 
@@ -42,6 +44,7 @@ class AuditSettings:
     sweep_rate: int = 20_000
     page_limit: int = 500
     public_log: bool = False
+    committed: frozenset[Committable] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.origin_host or any(c.isspace() or c in "+/" for c in self.origin_host):
