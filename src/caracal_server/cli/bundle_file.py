@@ -19,13 +19,18 @@ _BUFFER_BYTES: Final = 1024 * 1024
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a bundle that was written says of itself. Nothing of it is verified."""
+    """What a bundle that was written says of itself. Nothing of it is verified.
+
+    Attributes:
+        openings: the file beside it, with what opens commitments; `None` if there is none.
+    """
 
     file: str
     entries: int
     size: int
     key: str
     checkpoint: str
+    openings: str | None = None
 
 
 class _Closing(msgspec.Struct, frozen=True):
@@ -94,6 +99,24 @@ def describe(stream: BinaryIO, file: Path) -> Written:
     except msgspec.DecodeError:
         raise EvidenceError("its last line is not a closing line") from None
     return Written(str(file), count, size, header.verifier_key, header.checkpoint)
+
+
+def require_closed(stream: BinaryIO) -> None:
+    """Require that a file of openings came to its end.
+
+    Raises:
+        CommandFailed: it broke off.
+    """
+    stream.seek(0)
+    last = b""
+    for line in bounded_lines(stream):
+        last = line
+    if not is_closing(last) or not last.endswith(b"\n"):
+        raise CommandFailed(
+            ExitCode.UNAVAILABLE,
+            "could not export the openings: they broke off before their end",
+            "the bundle was kept; try again, and look at the server's log if it goes on",
+        )
 
 
 def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -5,6 +5,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from caracal.authority.events import Entry, Verdict
+from caracal.evidence.commitments import Openings
+from caracal.evidence.errors import EvidenceError
+from caracal_server.audit.opened_entry import opened_entry
+from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.output import instant
 from caracal_server.cli.server import Server, path_of
 
@@ -12,11 +16,16 @@ PAGE = 500
 
 
 class EntryView(msgspec.Struct, frozen=True):
-    """An entry and its place; `entry` is byte for byte what was hashed."""
+    """An entry and its place; `entry` is byte for byte what was hashed.
+
+    Attributes:
+        openings: what opens its commitments, by field; `None` where nothing is left that does.
+    """
 
     index: int
     leaf_hash: str
     entry: msgspec.Raw
+    openings: Openings | None = None
 
 
 class EntryPage(msgspec.Struct, frozen=True):
@@ -39,11 +48,18 @@ def search(server: Server, log: str, filters: Mapping[str, str | None]) -> Itera
 
 
 def read_entry(view: EntryView) -> Entry | None:
-    """The entry; `None` when it is of a kind that this version does not know."""
+    """The entry, opened as far as it can be; `None` if it is of a kind that this version does not know."""
     try:
-        return msgspec.json.decode(view.entry, type=Entry)
+        entry = msgspec.json.decode(view.entry, type=Entry)
+        return opened_entry(entry, view.openings or {})
     except msgspec.ValidationError:
         return None
+    except EvidenceError as fault:
+        raise CommandFailed(
+            ExitCode.REFUSED,
+            f"what the server says opens entry {view.index} does not: {fault}",
+            "have the log examined: `caracal status` tells what its own check says",
+        ) from None
 
 
 def entry_line(view: EntryView) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from caracal_server.cli import evidence_pack
 from caracal_server.cli.evidence_drop import drop
+from caracal_server.cli.evidence_erase import redact, shred
 from caracal_server.cli.evidence_export import export, proof
 from caracal_server.cli.evidence_receipt import receipt
 from caracal_server.cli.evidence_tail import tail
@@ -21,6 +22,8 @@ app.command("proof")(proof)
 app.command("tiles")(tiles)
 app.command("fsck")(fsck)
 app.command("drop")(drop)
+app.command("shred")(shred)
+app.command("redact")(redact)
 app.command("receipt")(receipt)
 app.command("verify-receipt")(verify_receipt_file)
 if find_spec("structlog") is not None:

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import msgspec
 import typer
+from msgspec.structs import replace
 
 from caracal.evidence.bundle import BundleWriter
 from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import parse_verifier_key
-from caracal_server.cli.bundle_file import Written, describe, replacing, write_pieces
+from caracal_server.cli.bundle_file import (
+    Written,
+    describe,
+    replacing,
+    require_closed,
+    write_pieces,
+)
 from caracal_server.cli.entries import EntryView
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import (
@@ -44,6 +51,13 @@ def export(
         bool,
         typer.Option("--witnessed", help="Up to the newest checkpoint that witnesses cosigned."),
     ] = False,
+    with_openings: Annotated[
+        bool,
+        typer.Option(
+            "--with-openings",
+            help="Also write FILE.openings: what the entries commit to instead of saying it.",
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a zone's whole log to a file that `caracal evidence verify` takes, or to none at all."""
@@ -66,7 +80,20 @@ def export(
                     f"could not export the evidence: what the server sent is no bundle: {fault}",
                     "nothing was kept; try again, and look at the server's log if it goes on",
                 ) from None
+        if with_openings:
+            written = replace(written, openings=_export_openings(connected, log, output, written))
     _show(written, json=json)
+
+
+def _export_openings(server: Server, log: str, output: Path, written: Written) -> str:
+    """Write what opens the commitments of a bundle's entries; return the file's name."""
+    file = output.with_name(f"{output.name}.openings")
+    path = path_of("v1", "zones", log, "evidence", "openings") + f"?size={written.size}"
+    with replacing(file) as draft, server.stream(path) as pieces:
+        for _ in write_pieces(draft, pieces, file):
+            pass
+        require_closed(draft)
+    return str(file)
 
 
 def proof(
@@ -139,6 +166,7 @@ def _show(written: Written, *, json: bool) -> None:
             ("entries", str(written.entries)),
             ("tree size", str(written.size)),
             ("log key", written.key),
+            *((("openings", written.openings),) if written.openings else ()),
         )
     )
     say(f"verify it anywhere: caracal evidence verify {written.file} --log-key '{written.key}'")

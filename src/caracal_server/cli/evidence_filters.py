@@ -18,6 +18,7 @@ NAMES: Final = (
     "instance",
     "target",
     "actor",
+    "pseudonym",
 )
 
 WhereOption = Annotated[
@@ -29,6 +30,23 @@ WhereOption = Annotated[
         "digest, `deciding` the id of a policy that decided.",
     ),
 ]
+
+SubjectOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--subject",
+        metavar="ISSUER SUB",
+        help="A user, by who vouches for them and their name there.",
+    ),
+]
+
+
+def of_subject(subject: tuple[str, str] | None) -> dict[str, str | None]:
+    """What to ask the server for, of a user."""
+    if subject is None:
+        return {}
+    issuer, name = subject
+    return {"subject_issuer": issuer, "subject": name}
 
 
 def read_where(given: list[str]) -> dict[str, str | None]:

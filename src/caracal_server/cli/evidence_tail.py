@@ -10,7 +10,7 @@ import typer
 
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.cli.entries import EntryView, entry_line, search
-from caracal_server.cli.evidence_filters import WhereOption, read_where
+from caracal_server.cli.evidence_filters import SubjectOption, WhereOption, of_subject, read_where
 from caracal_server.cli.options import (
     DataOption,
     JsonOption,
@@ -67,6 +67,7 @@ def tail(
     ] = None,
     verdict: Annotated[str | None, typer.Option("--verdict", help="allow or refuse.")] = None,
     where: WhereOption = None,
+    subject: SubjectOption = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Such as 7d, or 2026-01-31T12:00:00Z.")
     ] = None,
@@ -77,26 +78,27 @@ def tail(
     json: JsonOption = False,
 ) -> None:
     """Show the newest entries, oldest first; --zone system shows what belongs to no zone."""
-    filters = read_where(where or []) | {
-        "request": request,
-        "session": session,
-        "application": application,
-        "kind": kind,
-        "verdict": verdict,
-        "since": _instant(since),
-        "until": _instant(until),
-    }
+    filters = (
+        read_where(where or [])
+        | of_subject(subject)
+        | {
+            "request": request,
+            "session": session,
+            "application": application,
+            "kind": kind,
+            "verdict": verdict,
+            "since": _instant(since),
+            "until": _instant(until),
+        }
+    )
     with Server.connect(server, token_file, data, "read the evidence") as connected:
         log = _Tail(connected, choose_log(connected, zone), filters)
         found = log.newest(lines)
-        if json and not follow:
-            print_json(_Entries(tuple(found)))
-        elif not found and not follow:
-            say("no entries")
-        else:
-            _show(found, json=json)
         if follow:
+            _show(found, json=json)
             _follow(log, found, json=json)
+        else:
+            _show_all(found, json=json)
 
 
 def _instant(text: str | None) -> str | None:
@@ -112,6 +114,15 @@ def _follow(log: _Tail, shown: list[EntryView], *, json: bool) -> None:
         found = log.after(last)
         _show(found, json=json)
         last = found[-1].index if found else last
+
+
+def _show_all(found: list[EntryView], *, json: bool) -> None:
+    if json:
+        print_json(_Entries(tuple(found)))
+    elif found:
+        _show(found, json=json)
+    else:
+        say("no entries")
 
 
 def _show(found: list[EntryView], *, json: bool) -> None:

@@ -13,6 +13,7 @@ from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.checkpoints import Checkpoint
 from caracal.evidence.errors import BundleError
 from caracal.evidence.notes import VerifierKey
+from caracal.evidence.openings import HeldOpenings
 from caracal.evidence.witness_keys import Cosigned
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.cosigners import (
@@ -47,6 +48,7 @@ class Verified(msgspec.Struct, frozen=True):
     key: str
     key_source: str
     cosigned: tuple[Cosigned, ...]
+    opened: int | None = None
 
 
 class NotVerified(msgspec.Struct, frozen=True):
@@ -74,13 +76,21 @@ def verify(
     since: SinceOption = None,
     witness_keys: WitnessKeysOption = None,
     policy: PolicyOption = None,
+    openings: Annotated[
+        Path | None,
+        typer.Option(
+            "--openings",
+            metavar="FILE",
+            help="What opens commitments of its entries, to hold to them.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a bundle offline; end with 1 and name the entry when it does not verify."""
     key = None if log_key is None else parse_log_key(log_key)
     try:
         kept = _kept(key, receipts or (), since)
-        report = _verify_file(file, key, kept, quiet=json)
+        report, opened = _verify_file(file, key, kept, openings, quiet=json)
         cosigned = require_cosigners(report.note, witness_keys, policy)
     except BundleError as fault:
         if json:
@@ -91,9 +101,9 @@ def verify(
             "nothing in it can be relied on; get the evidence anew from its source",
         ) from None
     if json:
-        print_json(_rendered(file, report, cosigned))
+        print_json(_rendered(file, report, cosigned, opened))
     else:
-        _show(file, report, cosigned)
+        _show(file, report, cosigned, opened)
 
 
 def _kept(
@@ -113,15 +123,43 @@ def _kept(
 
 
 def _verify_file(
-    file: Path, key: VerifierKey | None, kept: list[Checkpoint], *, quiet: bool
-) -> BundleReport:
+    file: Path,
+    key: VerifierKey | None,
+    kept: list[Checkpoint],
+    openings: Path | None,
+    *,
+    quiet: bool,
+) -> tuple[BundleReport, int | None]:
+    """Verify a bundle, and what opens commitments in it; return also how many entries that opens."""
     try:
-        with file.open("rb") as stream:
-            total = file.stat().st_size
-            with progress("verifying", total=total, quiet=quiet) as steps:
-                return verify_bundle(_counted(stream, steps), key, kept)
+        with (
+            file.open("rb") as stream,
+            progress("verifying", total=file.stat().st_size, quiet=quiet) as steps,
+        ):
+            if openings is None:
+                return verify_bundle(_counted(stream, steps), key, kept), None
+            return _with_openings(_counted(stream, steps), key, kept, openings)
     except OSError as fault:
-        raise CommandFailed(ExitCode.USAGE, f"can not read {file}: {fault.strerror}") from None
+        named = file if openings is None or fault.filename in {None, str(file)} else openings
+        raise CommandFailed(ExitCode.USAGE, f"can not read {named}: {fault.strerror}") from None
+
+
+def _with_openings(
+    lines: Iterator[bytes], key: VerifierKey | None, kept: list[Checkpoint], openings: Path
+) -> tuple[BundleReport, int]:
+    with openings.open("rb") as stream:
+        holding = HeldOpenings(bounded_lines(stream))
+
+        def held() -> Iterator[bytes]:
+            for line in lines:
+                holding.take(line)
+                yield line
+
+        report = verify_bundle(held(), key, kept)
+        holding.finish()
+    if holding.origin != report.checkpoint.origin:
+        raise BundleError(f"the openings are of the log {holding.origin}")
+    return report, holding.count
 
 
 def _counted(stream: BinaryIO, steps: Steps) -> Iterator[bytes]:
@@ -130,7 +168,9 @@ def _counted(stream: BinaryIO, steps: Steps) -> Iterator[bytes]:
         yield line
 
 
-def _rendered(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) -> Verified:
+def _rendered(
+    file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...], opened: int | None
+) -> Verified:
     return Verified(
         verified=True,
         file=str(file),
@@ -142,11 +182,14 @@ def _rendered(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) 
         key=report.key.render(),
         key_source=report.key_source,
         cosigned=cosigned,
+        opened=opened,
     )
 
 
-def _show(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) -> None:
-    shown = _rendered(file, report, cosigned)
+def _show(
+    file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...], opened: int | None
+) -> None:
+    shown = _rendered(file, report, cosigned, opened)
     whole = report.contents is Contents.WHOLE
     what = "every entry of the log, none left out" if whole else "a selection, each entry proven"
     print_fields(
@@ -159,6 +202,7 @@ def _show(file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...]) -> N
             ("origin", shown.origin),
             ("key", shown.key),
             ("key from", "--log-key" if shown.key_source == "given" else "the file itself"),
+            *((("opened", f"{opened} entries"),) if opened is not None else ()),
             *(("cosigned", f"{instant(1_000_000 * one.at)}  {one.witness}") for one in cosigned),
         )
     )

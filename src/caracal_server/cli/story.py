@@ -153,6 +153,8 @@ def _who(entry: Entry, names: Mapping[str, str]) -> str:
     if entry.subject and entry.subject not in {entry.application, entry.actor}:
         vouching = f" of {entry.subject_issuer}" if entry.subject_issuer else ""
         parts.append(f"for {entry.subject}{vouching}")
+    if "subject" in entry.committed:
+        parts.append("for a user whose name is not held any more")
     if entry.session:
         parts.append(f"in session {entry.session}")
     if entry.delegations and entry.kind in {Kind.EXCHANGE, Kind.CALL, Kind.DELEGATION_CREATE}:
