@@ -144,7 +144,7 @@ class Zone:
         return self.deployment.http.get(url, params={"zone_id": self.id}).json()["keys"]
 
     def evidence(self, **query: Any) -> list[dict[str, Any]]:
-        """The entries that a search finds, newest first, all pages of it."""
+        """The entries that a search finds, newest first, all pages of it, with commitments opened."""
         url = f"{self.deployment.running.control}/v1/zones/{self.id}/evidence"
         found: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
@@ -154,7 +154,7 @@ class Zone:
             )
             assert answer.status_code == 200, answer.text
             page = answer.json()
-            found += [item["entry"] for item in page["items"]]
+            found += [item["entry"] | _opened(item["openings"]) for item in page["items"]]
             if page["next_cursor"] is None:
                 return found
             cursor = {"cursor": page["next_cursor"]}
@@ -331,3 +331,7 @@ async def gather_answers(url: str, requests: Sequence[Mapping[str, str]]) -> lis
 def deployed(running: Running, upstream: RecordingUpstream) -> Iterator[Deployment]:
     with httpx.Client(timeout=30, trust_env=False) as http:
         yield Deployment(running, upstream, http)
+
+
+def _opened(openings: dict[str, Any] | None) -> dict[str, str]:
+    return {field: opening["value"] for field, opening in (openings or {}).items()}
