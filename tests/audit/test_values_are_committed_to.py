@@ -12,22 +12,19 @@ from msgspec.structs import asdict, replace
 from caracal.authority.events import Entry, Kind
 from caracal.authority.subjects import User
 from caracal.evidence.commitments import make_opening, verify_openings
-from caracal.evidence.errors import EvidenceError
+from caracal.wire.opened_entries import opened_entry
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.audit.batches import records
-from caracal_server.audit.committing import Committable, Committer
+from caracal_server.audit.committing import Committer
 from caracal_server.audit.integrity import Integrity
-from caracal_server.audit.opened_entry import opened_entry
 from caracal_server.audit.sequencer import Sequencer
-from caracal_server.ports.evidence import EvidenceQuery
+from caracal_server.ports.evidence import Committable, EvidenceQuery
 from tests.audit.logbook import ZONE, TestClock, entry, require_whole, settings
 from tests.support.evidence_store import Fault, FaultyEvidenceStore, MemoryEvidenceStore
 
 ISSUER = "https://login.example"
 NAME = "alice.of.the.lake@example.com"
 OF_ALICE = {"subject": NAME, "subject_issuer": ISSUER}
-
-commit_to = Committer(SystemEntropy())
 
 
 async def recorded(store, *entries: Entry, further: tuple[Committable, ...] = ()) -> None:
@@ -136,17 +133,6 @@ async def test_a_stored_entry_is_known_again_by_what_it_stood_for():
     assert not records(stored.data, {}, said)
     assert not records(stored.data, {"subject": make_opening(bytes(32), NAME)}, said)
     assert not records(b"{", {}, said)
-
-
-def test_openings_of_what_is_no_field_are_refused():
-    opening = make_opening(bytes(32), "x")
-    digest = commit_to(entry(**OF_ALICE))[0].committed["subject"]
-    with pytest.raises(EvidenceError):
-        opened_entry(entry(committed={"subject": digest}), {"subject": opening})
-    closed, made = Committer(SystemEntropy(), frozenset({Committable.DETAIL}))(entry(detail="x"))
-    renamed = replace(closed, committed={"nothing": closed.committed["detail"]})
-    with pytest.raises(EvidenceError, match="do not have"):
-        opened_entry(renamed, {"nothing": made.openings["detail"]})
 
 
 async def test_a_lone_surrogate_is_spelt_out_before_it_is_committed_to():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caracal_server.adapters.http.egress import PrivateEgress
-from caracal_server.audit.committing import Committable
+from caracal_server.ports.evidence import Committable
 
 PREFIX: Final = "CARACAL_"
 

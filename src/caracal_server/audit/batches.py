@@ -13,9 +13,9 @@ from caracal.evidence.commitments import Openings
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.tiles import MAX_ENTRY_BYTES
 from caracal.evidence.tree import TreeState, leaf_hash, node_hash
+from caracal.wire.opened_entries import opened_entry
 from caracal_server.audit.committing import Committed
 from caracal_server.audit.erasures import erasure_of
-from caracal_server.audit.opened_entry import opened_entry
 from caracal_server.ports.evidence import LogBatch, LogPosition, Receipt, StoredEntry, TreeNode
 
 Refer = Callable[[ZoneId, int, bytes], str]

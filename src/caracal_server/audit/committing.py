@@ -4,7 +4,6 @@ Services hand over plain entries. Here the values leave them, before anything is
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -14,20 +13,7 @@ from caracal.authority.outcomes import Reason
 from caracal.authority.subjects import User
 from caracal.evidence.commitments import SALT_BYTES, Openings, commit, make_opening
 from caracal_server.ports.entropy import Entropy
-from caracal_server.ports.evidence import StoredOpenings
-
-
-class Committable(StrEnum):
-    """Fields that may be committed to besides those that say who a person is."""
-
-    ACTOR = "actor"
-    ANSWER = "answer"
-    APPLICATION_NAME = "application_name"
-    ARGUMENTS = "arguments"
-    BODY = "body"
-    DETAIL = "detail"
-    OPERATION = "operation"
-
+from caracal_server.ports.evidence import Committable, StoredOpenings
 
 _CODES: Final = frozenset(Reason)
 _SPOKEN: Final = frozenset(

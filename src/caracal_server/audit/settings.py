@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from caracal.authority.identifiers import ZoneId
-from caracal_server.audit.committing import Committable
+from caracal_server.ports.evidence import Committable
 
 MAX_WAITING: Final = 1_000_000
 MAX_BATCH: Final = 20_000

@@ -7,7 +7,7 @@ import msgspec
 from caracal.authority.events import Entry, Verdict
 from caracal.evidence.commitments import Openings
 from caracal.evidence.errors import EvidenceError
-from caracal_server.audit.opened_entry import opened_entry
+from caracal.wire.opened_entries import opened_entry
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.output import instant
 from caracal_server.cli.server import Server, path_of

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final, Protocol
 
 import msgspec
@@ -79,6 +80,18 @@ class StoredCheckpoint:
     size: int
     note: str
     at: datetime
+
+
+class Committable(StrEnum):
+    """Fields that may be committed to besides those that say who a person is."""
+
+    ACTOR = "actor"
+    ANSWER = "answer"
+    APPLICATION_NAME = "application_name"
+    ARGUMENTS = "arguments"
+    BODY = "body"
+    DETAIL = "detail"
+    OPERATION = "operation"
 
 
 class StoredOpenings(msgspec.Struct, frozen=True):
