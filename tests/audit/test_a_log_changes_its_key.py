@@ -192,8 +192,8 @@ async def authenticate(request, scope):
 
 async def test_who_may_write_changes_the_key_and_who_was_refused_is_on_record():
     store, system = FaultyEvidenceStore(), ZoneId("system")
-    async with audit(store, own_logs=(system,)) as (_, change):
-        routes = LogKeyApi(change, authenticate).routes()
+    async with audit(store, own_logs=(system,)) as (service, change):
+        routes = LogKeyApi(change, service.acting(authenticate)).routes()
         edge = Edge(routes, refuse=render_problem_details, entropy=Entropy())
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(edge), base_url="http://audit"

@@ -37,7 +37,8 @@ def log_key_routes(
     audit: AuditService, ring: KeyRing, entropy: SystemEntropy, authenticate: Authenticate
 ) -> tuple[Route, ...]:
     """What changes the key, wherever Audit runs."""
-    return LogKeyApi(audit.key_change(LogKeyFilesOf(ring, entropy)), authenticate).routes()
+    change = audit.key_change(LogKeyFilesOf(ring, entropy))
+    return LogKeyApi(change, audit.acting(authenticate)).routes()
 
 
 @dataclass(frozen=True, slots=True)

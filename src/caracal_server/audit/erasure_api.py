@@ -1,25 +1,23 @@
 """The API that erases what opens commitments, for operators with the scope `write`."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.subjects import User
 from caracal_server.audit.erasures import Erased, Erasures
 from caracal_server.audit.logs import Logs
+from caracal_server.audit.operators import Acting
 from caracal_server.audit.zone_path import zone_of
-from caracal_server.ports.clock import Clock
-from caracal_server.ports.evidence import EvidenceLog, Redact
-from caracal_server.ports.operators import OperatorScope
-from caracal_server.web.operators import Authenticate, OperatorIdentity
-from caracal_server.web.problems import Problem, RequestRefused
+from caracal_server.ports.evidence import Redact
 from caracal_server.web.requests import read_json, request_id_of
 from caracal_server.web.routes import Route, json_response
+
+_TARGET: Final = "evidence erasure"
 
 _Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
@@ -60,19 +58,10 @@ class ErasedView(msgspec.Struct, frozen=True):
 class ErasureApi:
     """The handlers; `routes` is the table."""
 
-    def __init__(
-        self,
-        erasures: Erasures,
-        evidence: EvidenceLog,
-        logs: Logs,
-        clock: Clock,
-        authenticate: Authenticate,
-    ) -> None:
+    def __init__(self, erasures: Erasures, logs: Logs, acting: Acting) -> None:
         self._erasures = erasures
-        self._evidence = evidence
         self._logs = logs
-        self._clock = clock
-        self._authenticate = authenticate
+        self._acting = acting
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -82,7 +71,7 @@ class ErasureApi:
 
     async def shred(self, request: Request) -> Response:
         """Forget a person, or all that opens what was recorded before an instant."""
-        actor = _actor(await self._operator(request))
+        actor = await self._acting.actor(request, _TARGET)
         zone_id, made_by = zone_of(request, self._logs), request_id_of(request)
         asked = await read_json(request, Shred)
         outcome: Erased | Refused
@@ -101,7 +90,7 @@ class ErasureApi:
 
     async def redact(self, request: Request) -> Response:
         """Forget one value."""
-        actor = _actor(await self._operator(request))
+        actor = await self._acting.actor(request, _TARGET)
         zone_id = zone_of(request, self._logs)
         asked = await read_json(request, RedactField)
         outcome = await self._erasures.redact(
@@ -115,39 +104,5 @@ class ErasureApi:
 
     async def _answer(self, request: Request, actor: str, outcome: Erased | Refused) -> Response:
         if isinstance(outcome, Refused):
-            await self._record_refused(request, actor, outcome)
-            raise RequestRefused(Problem.of(outcome))
+            raise await self._acting.refused(request, actor, _TARGET, outcome)
         return json_response(ErasedView(outcome.count, outcome.entry))
-
-    async def _operator(self, request: Request) -> OperatorIdentity:
-        """Who asks; what a known operator is refused goes on record."""
-        operator = await self._authenticate(request, OperatorScope.WRITE)
-        if not isinstance(operator, Refused):
-            return operator
-        for scope in OperatorScope:
-            known = await self._authenticate(request, scope)
-            if not isinstance(known, Refused):
-                await self._record_refused(request, _actor(known), operator)
-                break
-        raise RequestRefused(Problem.of(operator))
-
-    async def _record_refused(self, request: Request, actor: str, refused: Refused) -> None:
-        for zone_id in self._logs.settings.own_logs:
-            await self._evidence.append(
-                Entry(
-                    format=ENTRY_FORMAT,
-                    kind=Kind.ADMIN_REFUSED,
-                    zone=zone_id,
-                    at=self._clock.now_us(),
-                    request=request_id_of(request),
-                    verdict=Verdict.REFUSE,
-                    reason=refused.reason,
-                    target="evidence erasure",
-                    detail=refused.detail,
-                    actor=actor,
-                )
-            )
-
-
-def _actor(operator: OperatorIdentity) -> str:
-    return f"{operator.name} ({operator.token_id})"

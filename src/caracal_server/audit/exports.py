@@ -10,18 +10,18 @@ from starlette.responses import Response
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.outcomes import Refused
 from caracal_server.audit.logs import Logs
+from caracal_server.audit.operators import Acting
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.retention import Retention
 from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
-from caracal_server.ports.operators import OperatorScope
-from caracal_server.web.operators import Authenticate, OperatorIdentity
-from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import read_json, refuse_params, request_id_of
 from caracal_server.web.routes import Route, json_response
 
 MAX_INDEX: Final = 2**53 - 1
+_EXPORTS: Final = "evidence exports"
+_RETENTION: Final = "evidence retention"
 
 _Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_INDEX)]
 _Destination = Annotated[
@@ -73,7 +73,7 @@ class ExportApi:
         evidence: EvidenceLog,
         logs: Logs,
         clock: Clock,
-        authenticate: Authenticate,
+        acting: Acting,
         retention: Retention,
     ) -> None:
         self._retention = retention
@@ -81,7 +81,7 @@ class ExportApi:
         self._evidence = evidence
         self._logs = logs
         self._clock = clock
-        self._authenticate = authenticate
+        self._acting = acting
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -91,25 +91,17 @@ class ExportApi:
 
     async def drop(self, request: Request) -> Response:
         """Drop what was exported, for operators with the scope `write`; what is refused goes on record."""
-        operator = await self._authenticate(request, OperatorScope.WRITE)
-        if isinstance(operator, Refused):
-            await self._record_known(request, operator)
-            raise RequestRefused(Problem.of(operator))
+        actor = await self._acting.actor(request, _RETENTION)
         zone_id = zone_of(request, self._logs)
         before = (await read_json(request, Drop)).before
-        actor = _actor(operator)
         dropped = await self._retention.drop(zone_id, before, actor, request_id_of(request))
         if isinstance(dropped, Refused):
-            await self._record_refused(request, actor, dropped, "evidence retention")
-            raise RequestRefused(Problem.of(dropped))
+            raise await self._acting.refused(request, actor, _RETENTION, dropped)
         return json_response(DroppedView(dropped.first, dropped.end, dropped.entry))
 
     async def record(self, request: Request) -> Response:
         """Record an export, for operators with the scope `write`; a refused one goes on record too."""
-        operator = await self._authenticate(request, OperatorScope.WRITE)
-        if isinstance(operator, Refused):
-            await self._record_known(request, operator)
-            raise RequestRefused(Problem.of(operator))
+        actor = await self._acting.actor(request, _EXPORTS)
         zone_id = zone_of(request, self._logs)
         exported = await read_json(request, Exported)
         size = await self._reader.size(zone_id)
@@ -126,42 +118,10 @@ class ExportApi:
                 request=request_id_of(request),
                 verdict=Verdict.ALLOW,
                 target=exported.destination,
-                actor=_actor(operator),
+                actor=actor,
                 digest=exported.manifest_sha256,
                 first_index=exported.first_index,
                 end_index=exported.end_index,
             )
         )
         return json_response(RecordedView(receipt.index))
-
-    async def _record_known(self, request: Request, refused: Refused) -> None:
-        """What an operator without the scope tried belongs to the service's own log."""
-        for scope in OperatorScope:
-            known = await self._authenticate(request, scope)
-            if isinstance(known, Refused):
-                continue
-            await self._record_refused(request, _actor(known), refused, "evidence exports")
-            return
-
-    async def _record_refused(
-        self, request: Request, actor: str, refused: Refused, target: str
-    ) -> None:
-        for zone_id in self._logs.settings.own_logs:
-            await self._evidence.append(
-                Entry(
-                    format=ENTRY_FORMAT,
-                    kind=Kind.ADMIN_REFUSED,
-                    zone=zone_id,
-                    at=self._clock.now_us(),
-                    request=request_id_of(request),
-                    verdict=Verdict.REFUSE,
-                    reason=refused.reason,
-                    target=target,
-                    detail=refused.detail,
-                    actor=actor,
-                )
-            )
-
-
-def _actor(operator: OperatorIdentity) -> str:
-    return f"{operator.name} ({operator.token_id})"

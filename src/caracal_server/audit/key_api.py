@@ -1,18 +1,19 @@
 """The API that changes the key of the logs, for operators with the scope `write`."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from caracal.authority.outcomes import Refused
+from caracal_server.audit.operators import Acting
 from caracal_server.audit.succession import LogKeyChange
-from caracal_server.ports.operators import OperatorScope
-from caracal_server.web.operators import Authenticate
-from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import request_id_of
 from caracal_server.web.routes import Route, json_response
+
+_TARGET: Final = "evidence logs"
 
 Change = Callable[[str, str], Awaitable[Refused | None]]
 
@@ -26,9 +27,9 @@ class LogKeysView(msgspec.Struct, frozen=True):
 class LogKeyApi:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, change: LogKeyChange, authenticate: Authenticate) -> None:
+    def __init__(self, change: LogKeyChange, acting: Acting) -> None:
         self._change = change
-        self._authenticate = authenticate
+        self._acting = acting
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -46,20 +47,7 @@ class LogKeyApi:
 
     async def _act(self, request: Request, change: Change) -> None:
         """Do it on behalf of an operator; what a known one is refused goes on record."""
-        operator = await self._authenticate(request, OperatorScope.WRITE)
-        if isinstance(operator, Refused):
-            await self._record_known(request, operator)
-            raise RequestRefused(Problem.of(operator))
-        actor = f"{operator.name} ({operator.token_id})"
+        actor = await self._acting.actor(request, _TARGET)
         refused = await change(actor, request_id_of(request))
         if refused is not None:
-            await self._change.record_refused(actor, request_id_of(request), refused)
-            raise RequestRefused(Problem.of(refused))
-
-    async def _record_known(self, request: Request, refused: Refused) -> None:
-        for scope in OperatorScope:
-            known = await self._authenticate(request, scope)
-            if not isinstance(known, Refused):
-                actor = f"{known.name} ({known.token_id})"
-                await self._change.record_refused(actor, request_id_of(request), refused)
-                return
+            raise await self._acting.refused(request, actor, _TARGET, refused)

@@ -13,6 +13,7 @@ from caracal_server.audit.http import EvidenceApi
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKeys, Logs
 from caracal_server.audit.opened import Opened
+from caracal_server.audit.operators import Acting
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.receipt_api import ReceiptApi
 from caracal_server.audit.receipts import Receipts
@@ -108,14 +109,19 @@ class AuditService:
         """What changes the key that signs for the logs."""
         return LogKeyChange(self.logs, self.sequencer, self.checkpointer, self.clock, files)
 
+    def acting(self, authenticate: Authenticate) -> Acting:
+        """Who may act on the logs."""
+        return Acting(authenticate, self.sequencer, self.logs, self.clock)
+
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
         """The read API, the record of exports, the receipts, and the logs as tiles."""
         evidence = EvidenceApi(self.reader, self.opened, self.logs, authenticate)
         tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
+        acting = self.acting(authenticate)
         exports = ExportApi(
-            self.reader, self.sequencer, self.logs, self.clock, authenticate, self.retention
+            self.reader, self.sequencer, self.logs, self.clock, acting, self.retention
         )
-        erasures = ErasureApi(self.erasures, self.sequencer, self.logs, self.clock, authenticate)
+        erasures = ErasureApi(self.erasures, self.logs, acting)
         return (
             *WitnessApi(self.witnessing, self.logs, authenticate).routes(),
             *exports.routes(),

@@ -87,28 +87,6 @@ class LogKeyChange:
             self._logs.keys.before = None
             return None
 
-    async def record_refused(self, actor: str, request: str, refused: Refused) -> None:
-        """Record that an operator was refused a change.
-
-        Raises:
-            Unavailable: it could not be recorded.
-        """
-        for zone_id in self._logs.settings.own_logs:
-            await self._sequencer.append(
-                Entry(
-                    format=ENTRY_FORMAT,
-                    kind=Kind.ADMIN_REFUSED,
-                    zone=zone_id,
-                    at=self._clock.now_us(),
-                    request=request,
-                    verdict=Verdict.REFUSE,
-                    reason=refused.reason,
-                    target="evidence logs",
-                    detail=refused.detail,
-                    actor=actor,
-                )
-            )
-
     async def _record(self, actor: str, request: str, *, detail: str) -> None:
         """Record what is about to be done, in the log that belongs to no zone."""
         for zone_id in self._logs.settings.own_logs:
