@@ -51,10 +51,11 @@ FIELDS: Final = {
     "approval": Told("id of the approval that it rests on", "it rests on one"),
     "answers": Told("`request` of the decision that a result belongs to; `mandate` tells those of one "
                     "request apart", "results"),
-    "target": Told("what an act was done to, what starts, or where was exported to", "acts"),
+    "target": Told("what an act was done to, what starts, where was exported to, or the name of a shard's log", "acts"),
     "actor": Told("the operator: name and token id", "acts of operators"),
     "digest": Told("SHA-256 of what was applied or exported; at a start of the settings, which hold no "
-                   "secret", "`zone.apply`, `service.start`, `evidence.export`"),
+                   "secret; the root of a shard's tree", "`zone.apply`, `service.start`, `evidence.export`, "
+                   "`shard.checkpoint`"),
     "code": Told("SHA-256 over the installed files, as `caracal verify-install` prints it",
                  "`service.start`", _HASH),
     "code_state": Told("`intact`, `different` or `unknown`: held to the wheel's RECORD", "`service.start`"),
@@ -76,6 +77,7 @@ FIELDS: Final = {
     "asked": Told("the resources that policy was asked about", "`resource` does not name them"),
     "undeclared": Told("scopes that the resource did not declare any more", "there are any"),
     "held": Told("scopes of the delegation or mandate", "`scopes` are others"),
+    "checkpoint": Told("the signed checkpoint of a shard's log, a C2SP signed note", "`shard.checkpoint`"),
     "committed": Told("fields that are committed to instead of written: base64url of SHA-256(salt, 0x00, "
                       "canonical JSON of the value)", "there are any"),
     "first_index": Told("first entry that was exported", "`evidence.export`, unless 0"),

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     """What opens commitments made before this entry is erased: of a person, or of all up to an instant."""
     EVIDENCE_REDACT = "evidence.redact"
     """What opens one commitment of one entry is erased."""
+    SHARD_CHECKPOINT = "shard.checkpoint"
+    """A shard's log has grown, and continues what was recorded of it before; `checkpoint` is signed."""
     EVIDENCE_SETTLE = "evidence.settle"
     """Every call that the process `target` admitted has a result in its log by now."""
 
@@ -113,6 +115,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         body, answer: hex SHA-256 of the bodies of `sent_bytes` and `received_bytes`, as far as they came.
         error: what ended a call that did not end well.
         first_index, end_index: the entries that an act on evidence was about; the second is exclusive.
+        checkpoint: the signed checkpoint of a shard's log, as it is.
     """
 
     format: int
@@ -164,3 +167,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: CallError = CallError.NONE
     first_index: int = 0
     end_index: int = 0
+    checkpoint: str = ""

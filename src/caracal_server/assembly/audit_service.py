@@ -2,9 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
 
 from caracal_server.adapters.peers.evidence import CLOSE_SECONDS
 from caracal_server.adapters.peers.questions import RemoteOperators
+from caracal_server.adapters.peers.shards import RemoteShard
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.assembly.audit_settings import audit_settings
@@ -13,6 +16,7 @@ from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.assembly.start_entry import InstanceLog
 from caracal_server.assembly.witnesses import witnesses
+from caracal_server.audit.anchoring import Sharding
 from caracal_server.audit.peer_api import AuditPeerApi, StoredLogs, local_log
 from caracal_server.audit.service import build_audit_service
 from caracal_server.web.peers.services import Service
@@ -33,15 +37,20 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     store = SqlEvidenceStore(database)
     logs = StoredLogs(await store.logs())
     origin = ground.settings["LOG_ORIGIN"] or ground.directory.log_origin(ground.entropy)
+    shards = {name: RemoteShard(it) for name, it in ground.peering.shard_channels().items()}
     audit = build_audit_service(
         store,
         logs,
         keys,
         ground.clock,
-        audit_settings(origin, ground.settings),
+        replace(
+            audit_settings(origin, ground.settings),
+            shard=ground.settings["SHARD"],
+            unfinished_grace=timedelta(seconds=ground.settings["DRAIN_SECONDS"] + CLOSE_SECONDS),
+        ),
         entropy=ground.entropy,
         witnesses=witnesses(ground.settings, stack),
-        grace_s=ground.settings["DRAIN_SECONDS"] + CLOSE_SECONDS,
+        sharding=Sharding(shards, logs.add),
     )
     audit.register(ground.registry)
     await audit.start()
@@ -59,5 +68,8 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=InstanceLog(local_log(audit.sequencer, logs), ground.peering.instance),
-        answers=AuditPeerApi(audit.log, store, logs, audit.unfinished.look).answers(),
+        answers=(
+            *AuditPeerApi(audit.log, store, logs, audit.unfinished.look).answers(),
+            *audit.shard_answers,
+        ),
     )

@@ -23,7 +23,14 @@ from caracal_server.assembly.listeners import Certificate
 from caracal_server.assembly.settings import PREFIX, SettingInvalid
 from caracal_server.ports.upstream import UpstreamTimeouts
 from caracal_server.web.peers.gate import Answer, PeerGate
-from caracal_server.web.peers.services import Ask, Service, asked_by
+from caracal_server.web.peers.services import (
+    Ask,
+    PeerName,
+    Service,
+    asked_by,
+    peer_name,
+    shard_of,
+)
 
 CONNECT_SECONDS: Final = 2
 ANSWER_SECONDS: Final = 15
@@ -70,16 +77,29 @@ class Peering:
             SettingInvalid: the address of a peer can not be used.
         """
         self.service = service
+        self._shard: str = settings["SHARD"]
+        self.me = self._audit if service is Service.AUDIT else peer_name(service)
         self.instance = entropy.new_id()
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
         self.keys = PeerKeys.load(
-            service,
+            self.me,
             settings["PEER_KEY_FILE"] or directory.keys / FILE,
             settings["PEERS_FILE"] or directory.root / "peers",
         )
-        self._urls = {peer: _url(peer, settings) for peer in asked_by(service)}
+        self._urls = {self._named(peer): _url(peer, settings) for peer in asked_by(service)}
+        shards: dict[str, str] = settings["SHARDS"]
+        if service is Service.AUDIT and self._shard and shards:
+            raise SettingInvalid(f"{PREFIX}SHARDS: a shard has none of its own")
+        if service is Service.AUDIT:
+            self._urls |= {
+                peer_name(service, name): _url_of(text, settings, "SHARDS")
+                for name, text in shards.items()
+            }
+        for peer in self._urls:
+            if peer not in self.keys.sending:
+                raise SettingInvalid(f"{PREFIX}PEERS_FILE lists no key of {peer}")
         guard = EgressGuard(PrivateEgress.parse(",".join(map(_place, self._urls.values()))))
         tls = _tls(settings)
         self._asking = PooledUpstreamClient(guard, timeouts=_timeouts(ANSWER_SECONDS), tls=tls)
@@ -103,15 +123,32 @@ class Peering:
         self, peer: Service, reason: Reason = Reason.PEER_UNAVAILABLE, *, follows: bool = False
     ) -> PeerChannel:
         """A way to ask one peer; `reason` is what callers are told when it can not be reached."""
-        return self._channel(peer, reason, self._following if follows else self._asking)
+        named = self._named(peer)
+        return self._channel(named, reason, self._following if follows else self._asking)
 
     def changing_channel(self, peer: Service) -> PeerChannel:
         """The same for changes, which a peer answers once all its followers have them."""
-        return self._channel(peer, Reason.PEER_UNAVAILABLE, self._changing)
+        return self._channel(peer_name(peer), Reason.PEER_UNAVAILABLE, self._changing)
 
-    def _channel(self, peer: Service, reason: Reason, client: PooledUpstreamClient) -> PeerChannel:
+    def shard_channels(self) -> dict[str, PeerChannel]:
+        """A way to ask each shard of this Audit, by its name; none if it is a shard itself."""
+        return {
+            shard_of(peer): self._channel(peer, Reason.PEER_UNAVAILABLE, self._asking)
+            for peer in self._urls
+            if shard_of(peer) and self.service is Service.AUDIT
+        }
+
+    @property
+    def _audit(self) -> PeerName:
+        """What records what this process does, or what it is if it is Audit."""
+        return peer_name(Service.AUDIT, self._shard)
+
+    def _named(self, peer: Service) -> PeerName:
+        return self._audit if peer is Service.AUDIT else peer_name(peer)
+
+    def _channel(self, peer: PeerName, reason: Reason, client: PooledUpstreamClient) -> PeerChannel:
         return PeerChannel(
-            me=self.service,
+            me=self.me,
             peer=peer,
             key=self.keys.sending[peer],
             url=self._urls[peer],
@@ -163,7 +200,13 @@ class Peering:
         return follower
 
     def gate(self, answers: Iterable[Answer]) -> PeerGate:
-        return PeerGate(self.service, self.keys.receiving, self._clock, answers)
+        # A shard asks Audit nothing, and no other shard: what one holds is none of another's concern.
+        keys = {
+            peer: key
+            for peer, key in self.keys.receiving.items()
+            if not (shard_of(peer) and self.service is Service.AUDIT)
+        }
+        return PeerGate(self.me, keys, self._clock, answers)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -183,8 +226,12 @@ class Peering:
 
 def _url(peer: Service, settings: dict[str, Any]) -> UpstreamUrl:
     name = f"PEER_{peer.value.upper()}"
+    return _url_of(settings[name], settings, name)
+
+
+def _url_of(text: str, settings: dict[str, Any], name: str) -> UpstreamUrl:
     try:
-        url = UpstreamUrl.parse(settings[name])
+        url = UpstreamUrl.parse(text)
     except ValueError as error:
         raise SettingInvalid(f"{PREFIX}{name}: {error}") from None
     if url.path != "/" or url.query:

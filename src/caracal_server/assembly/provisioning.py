@@ -1,7 +1,7 @@
 """`caracal provision`: one directory for each service, with the keys that it may hold and no other."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ from caracal_server.adapters.sealing.key_ring import (
 from caracal_server.assembly.data_directory import DataDirectory
 from caracal_server.assembly.derived_keys import RECEIPTS as RECEIPTS_PURPOSE
 from caracal_server.assembly.derived_keys import derived_key
-from caracal_server.web.peers.services import Service
+from caracal_server.web.peers.services import PeerName, Service, is_shard, peer_name, service_of
 
 RECEIPTS: Final = "receipt-digest.key"
 RECEIPTS_KIND: Final = "receipt-digest"
@@ -60,36 +60,53 @@ KEYS: Final = (
 
 
 class ProvisioningRefused(Exception):
-    """It would overwrite something. The message names it."""
+    """It would overwrite something, or a shard can not be called so. The message names it."""
 
 
-def provision(root: Path, entropy: SystemEntropy, source: DataDirectory | None) -> tuple[Path, ...]:
-    """Make a directory for each service below `root`; return them.
+def provision(
+    root: Path, entropy: SystemEntropy, source: DataDirectory | None, shards: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """Make a directory for each service and each shard of Audit below `root`; return them.
 
     Args:
         root: there must be no directory of a service in it.
         entropy: makes new keys.
         source: of a deployment in one process, whose keys are handed out instead of new ones.
+        shards: their names. The key that signs for a shard's logs is its own.
 
     Raises:
-        ProvisioningRefused: a directory of a service exists already.
+        ProvisioningRefused: a directory of a service exists already, or a shard can not be called so.
         KeyFileError: a key of `source` is missing or can not be used.
         OSError: something can not be written.
     """
-    directories = {service: DataDirectory(root / service.value) for service in Service}
-    for directory in directories.values():
-        if os.path.lexists(directory.root):
-            raise ProvisioningRefused(f"{directory.root} exists already")
+    directories = _directories(root, shards)
     keys = _new_keys(entropy) if source is None else _kept_keys(source, entropy)
     for directory in directories.values():
         directory.create()
     for key in KEYS:
         for holder in key.holders:
-            create_key(directories[holder].keys / key.file, key.kind, keys[key.file])
+            create_key(directories[peer_name(holder)].keys / key.file, key.kind, keys[key.file])
+    for shard in shards:
+        own = directories[peer_name(Service.AUDIT, shard)].keys / EVIDENCE
+        create_key(own, EVIDENCE_KIND, entropy.token_bytes(KEY_BYTES))
     _make_peer_keys(directories, entropy)
-    origin = (source or directories[Service.AUDIT]).log_origin(entropy)
-    _write(directories[Service.AUDIT].root / "log-origin", f"{origin}\n")
+    origin = (source or directories[peer_name(Service.AUDIT)]).log_origin(entropy)
+    for name, directory in directories.items():
+        if service_of(name) is Service.AUDIT:
+            _write(directory.root / "log-origin", f"{origin}\n")
     return tuple(directory.root for directory in directories.values())
+
+
+def _directories(root: Path, shards: Sequence[str]) -> dict[PeerName, DataDirectory]:
+    for shard in shards:
+        if not is_shard(shard):
+            raise ProvisioningRefused(f"{shard!r} is no name: a letter, then up to 19 of a-z 0-9 -")
+    names = (*map(peer_name, Service), *(peer_name(Service.AUDIT, one) for one in shards))
+    directories = {name: DataDirectory(root / name) for name in names}
+    for directory in directories.values():
+        if os.path.lexists(directory.root):
+            raise ProvisioningRefused(f"{directory.root} exists already")
+    return directories
 
 
 def _new_keys(entropy: SystemEntropy) -> dict[str, bytes]:
@@ -108,12 +125,12 @@ def _kept_keys(source: DataDirectory, entropy: SystemEntropy) -> dict[str, bytes
     return kept | {SEALING: _public(kept[OPENING]), RECEIPTS: receipts}
 
 
-def _make_peer_keys(directories: dict[Service, DataDirectory], entropy: SystemEntropy) -> None:
-    public: dict[Service, bytes] = {}
-    for service, directory in directories.items():
+def _make_peer_keys(directories: dict[PeerName, DataDirectory], entropy: SystemEntropy) -> None:
+    public: dict[PeerName, bytes] = {}
+    for name, directory in directories.items():
         private = entropy.token_bytes(KEY_BYTES)
         create_key(directory.keys / PEER, PEER_KIND, private)
-        public[service] = _public(private)
+        public[name] = _public(private)
     for directory in directories.values():
         _write(directory.root / PEERS, render_list(public))
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from caracal_server.adapters.http.egress import PrivateEgress
 from caracal_server.ports.evidence import Committable
+from caracal_server.web.peers.services import is_shard
 
 PREFIX: Final = "CARACAL_"
 
@@ -108,6 +109,22 @@ def _committed(text: str) -> tuple[Committable, ...]:
         raise ValueError(f"fields out of {', '.join(Committable)}") from None
 
 
+def _shard(text: str) -> str:
+    if text and not is_shard(text):
+        raise ValueError("a letter, then up to 19 of a-z 0-9 -")
+    return text
+
+
+def _shards(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in filter(None, text.split(",")):
+        name, _, url = one.strip().partition("=")
+        if not url or name in found or not is_shard(name):
+            raise ValueError("name=URL of each shard once, separated by commas")
+        found[name] = _url(url)
+    return found
+
+
 MiB: Final = 1024 * 1024
 
 SETTINGS: Final = (
@@ -172,9 +189,13 @@ PEER_SETTINGS: Final = (
     Setting("PEER_COORDINATOR", "http://127.0.0.1:9082", "where the Coordinator's is", _url),
     Setting("PEER_AUDIT", "http://127.0.0.1:9083", "where Audit's is", _url),
     Setting("PEER_CONTROL", "http://127.0.0.1:9084", "where Control's is", _url),
+    Setting("SHARD", "", "of Audit: which of its shards this process is; of another service: which of them "
+            "records what it does. None when empty: Audit itself", _shard),
+    Setting("SHARDS", "", "of Audit: where the peer listeners of its shards are: name=URL, separated by "
+            "commas", _shards),
     Setting("PEER_KEY_FILE", "", "this service's own peer key; `keys/peer.key` in its directory when "
             "empty", _file),
-    Setting("PEERS_FILE", "", "the public peer keys of all five; `peers` in the directory when empty",
+    Setting("PEERS_FILE", "", "the public peer keys of all; `peers` in the directory when empty",
             _file),
     Setting("PEER_TLS_CERTIFICATE_FILE", "", "certificate chain, in PEM, of this service's peer listener",
             _file),

@@ -1,6 +1,7 @@
 """The read API of evidence, for operators with the scope `read`."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
@@ -16,6 +17,7 @@ from caracal.evidence.commitments import Openings
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.opened import Opened
 from caracal_server.audit.queries import EvidenceReader, Proof
+from caracal_server.audit.story import Story, StoryPage
 from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.evidence import EvidenceQuery, StoredCheckpoint, StoredEntry
 from caracal_server.ports.operators import OperatorScope
@@ -34,8 +36,8 @@ _Index = Annotated[int, msgspec.Meta(ge=0, le=MAX_INDEX)]
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The query of a search; what is left out does not filter."""
+class Filters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What entries are searched by; what is left out does not filter."""
 
     request: _Text | None = None
     session: _Text | None = None
@@ -58,8 +60,19 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pseudonym: _Text | None = None
     since: _Instant | None = None
     until: _Instant | None = None
-    cursor: _Index | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+
+
+class Search(Filters, frozen=True, forbid_unknown_fields=True):
+    """The query of a search."""
+
+    cursor: _Index | None = None
+
+
+class SearchStory(Filters, frozen=True, forbid_unknown_fields=True):
+    """The query of a story."""
+
+    cursor: _Text | None = None
 
 
 class ProofSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +113,23 @@ class PageView(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class LineView(msgspec.Struct, frozen=True):
+    """An entry of a story: as `EntryView`, and the `shard` whose log it is in; empty for the zone's own."""
+
+    shard: str
+    index: int
+    leaf_hash: str
+    entry: msgspec.Raw
+    openings: Openings | None
+
+
+class StoryView(msgspec.Struct, frozen=True):
+    """A page of a story, newest first; `next_cursor` is null on the last."""
+
+    items: tuple[LineView, ...]
+    next_cursor: str | None
+
+
 class ConsistencyView(msgspec.Struct, frozen=True):
     """That the tree of `old_size` is how the tree of `new_size` began."""
 
@@ -126,7 +156,7 @@ class KeyView(msgspec.Struct, frozen=True):
     origin_prefix: str
 
 
-Found = TypeVar("Found", StoredEntry, StoredCheckpoint, Proof)
+Found = TypeVar("Found", StoredEntry, StoredCheckpoint, Proof, StoryPage)
 Answer = Callable[[Request, ZoneId], Awaitable[Response]]
 
 
@@ -134,9 +164,15 @@ class EvidenceApi:
     """The handlers; `routes` is the table."""
 
     def __init__(
-        self, reader: EvidenceReader, opened: Opened, logs: Logs, authenticate: Authenticate
+        self,
+        reader: EvidenceReader,
+        story: Story,
+        opened: Opened,
+        logs: Logs,
+        authenticate: Authenticate,
     ) -> None:
         self._reader = reader
+        self._story = story
         self._opened = opened
         self._logs = logs
         self._authenticate = authenticate
@@ -146,6 +182,7 @@ class EvidenceApi:
         return (
             Route("GET", "/v1/evidence/key", self.key),
             Route("GET", log, self._of_zone(self.search)),
+            Route("GET", "/v1/zones/{zone}/story", self._of_zone(self.story)),
             Route("GET", f"{log}/checkpoint", self._of_zone(self.checkpoint)),
             Route("GET", f"{log}/key", self._of_zone(self.zone_key)),
             Route("GET", f"{log}/export", self._of_zone(self.export)),
@@ -165,37 +202,28 @@ class EvidenceApi:
 
     async def search(self, request: Request, zone_id: ZoneId) -> Response:
         asked = read_query(request, Search)
-        page = await self._reader.search(
-            zone_id,
-            EvidenceQuery(
-                request=asked.request,
-                session=asked.session,
-                application=asked.application,
-                kind=asked.kind,
-                verdict=asked.verdict,
-                delegation=asked.delegation,
-                mandate=asked.mandate,
-                resource=asked.resource,
-                operation=asked.operation,
-                scope=asked.scope,
-                policy=asked.policy,
-                deciding=asked.deciding,
-                reason=asked.reason,
-                instance=asked.instance,
-                target=asked.target,
-                actor=asked.actor,
-                person=_person(asked),
-                pseudonym=asked.pseudonym,
-                since=asked.since,
-                until=asked.until,
-                after_index=asked.cursor,
-                limit=asked.limit,
-            ),
-        )
+        query = replace(_query(asked), after_index=asked.cursor)
+        page = await self._reader.search(zone_id, query)
         cursor = None if page.next_index is None else str(page.next_index)
         opened = await self._opened.of(zone_id, page.entries)
         items = tuple(_view(entry, opened.get(entry.index)) for entry in page.entries)
         return json_response(PageView(items, cursor))
+
+    async def story(self, request: Request, zone_id: ZoneId) -> Response:
+        """What a search finds in the zone's log and in those of its shards, in one order."""
+        asked = read_query(request, SearchStory)
+        page = _found(await self._story.search(zone_id, _query(asked), asked.cursor))
+        items = tuple(
+            LineView(
+                line.shard,
+                line.entry.index,
+                line.entry.leaf_hash.hex(),
+                msgspec.Raw(line.entry.data),
+                line.openings,
+            )
+            for line in page.lines
+        )
+        return json_response(StoryView(items, page.cursor))
 
     async def entry(self, request: Request, zone_id: ZoneId) -> Response:
         found = _found(await self._reader.entry(zone_id, _index(request)))
@@ -259,7 +287,33 @@ def _found(outcome: Found | Refused) -> Found:
     return outcome
 
 
-def _person(asked: Search) -> User | None:
+def _query(asked: Filters) -> EvidenceQuery:
+    return EvidenceQuery(
+        request=asked.request,
+        session=asked.session,
+        application=asked.application,
+        kind=asked.kind,
+        verdict=asked.verdict,
+        delegation=asked.delegation,
+        mandate=asked.mandate,
+        resource=asked.resource,
+        operation=asked.operation,
+        scope=asked.scope,
+        policy=asked.policy,
+        deciding=asked.deciding,
+        reason=asked.reason,
+        instance=asked.instance,
+        target=asked.target,
+        actor=asked.actor,
+        person=_person(asked),
+        pseudonym=asked.pseudonym,
+        since=asked.since,
+        until=asked.until,
+        limit=asked.limit,
+    )
+
+
+def _person(asked: Filters) -> User | None:
     if asked.subject is None and asked.subject_issuer is None:
         return None
     if asked.subject is None or asked.subject_issuer is None:

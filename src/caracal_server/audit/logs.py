@@ -63,7 +63,11 @@ class Logs:
         return f"{self.settings.origin_host}/evidence/"
 
     def origin(self, zone_id: ZoneId) -> str:
-        return self.origin_prefix + zone_id
+        return self.origin_of(zone_id, self.settings.shard)
+
+    def origin_of(self, zone_id: ZoneId, shard: str) -> str:
+        """What the log of a zone in a shard is called; that of the zone itself when `shard` is empty."""
+        return f"{self.origin_prefix}{zone_id}/{shard}" if shard else self.origin_prefix + zone_id
 
     def verifier(self, zone_id: ZoneId) -> VerifierKey:
         """The key as an auditor of this zone's log knows it."""

@@ -5,7 +5,8 @@ steps. The store is copied, not judged: what was falsified there does not verify
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from caracal.authority.identifiers import ZoneId
@@ -14,6 +15,7 @@ from caracal.evidence.proofs import inclusion_nodes, prove_inclusion
 from caracal.evidence.receipts import Receipt
 from caracal_server.audit.references import Named, References, parse_reference
 from caracal_server.ports.evidence import EvidenceStore, StoredCheckpoint, StoredEntry
+from caracal_server.ports.shards import Shard
 
 WAIT_SECONDS: Final = 1.5
 """How long to wait for the checkpoint that covers an entry; one is signed every half second."""
@@ -21,6 +23,7 @@ WAIT_SECONDS: Final = 1.5
 _LOOK_SECONDS: Final = 0.1
 _NO_LEAF: Final = bytes(32)
 _UNKNOWN: Final = Refused(Reason.RECEIPT_UNKNOWN)
+NO_SHARDS: Final[Mapping[str, Shard]] = MappingProxyType({})
 
 
 Covering = Callable[[ZoneId], Awaitable[StoredCheckpoint | None]]
@@ -36,10 +39,12 @@ class Receipts:
         references: References,
         *,
         witnessed: Covering | None = None,
+        shards: Mapping[str, Shard] = NO_SHARDS,
         wait_s: float = WAIT_SECONDS,
     ) -> None:
         """Take what it needs; `witnessed` finds what the witnesses cosigned, where there are any."""
         self._store = store
+        self._shards = shards
         self._witnessed = witnessed
         self._references = references
         self._looks = round(wait_s / _LOOK_SECONDS)
@@ -52,10 +57,12 @@ class Receipts:
             witnessed: only with a checkpoint that the witnesses cosigned.
 
         Raises:
-            Unavailable: the store can not be reached.
+            Unavailable: the store can not be reached, or the shard that the reference names.
         """
         named = parse_reference(reference)
-        if named is None:
+        if named is not None and named.shard in self._shards:
+            return await self._shards[named.shard].receipt(reference, witnessed=witnessed)
+        if named is None or named.shard != self._references.shard:
             return _UNKNOWN
         entry = await self._store.entry(named.zone_id, named.index)
         genuine = self._references.genuine(named, _NO_LEAF if entry is None else entry.leaf_hash)

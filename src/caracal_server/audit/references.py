@@ -14,12 +14,14 @@ import msgspec
 from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.evidence.tree import MAX_SIZE
 from caracal_server.audit.logs import LogKeys
+from caracal_server.web.peers.services import is_shard
 
 MAX_REFERENCE: Final = 256
 
 _CODE_BYTES: Final = 16
 _CODE_CHARACTERS: Final = 22
 _PARTS: Final = 3
+_MARK: Final = "~"
 _MAX_DIGITS: Final = len(str(MAX_SIZE))
 
 
@@ -29,6 +31,7 @@ class Named(msgspec.Struct, frozen=True):
     zone_id: ZoneId
     index: int
     code: str
+    shard: str = ""
 
 
 def parse_reference(text: str) -> Named | None:
@@ -36,11 +39,14 @@ def parse_reference(text: str) -> Named | None:
     parts = text.rsplit(".", 2) if len(text) <= MAX_REFERENCE else []
     if len(parts) != _PARTS or not _is_index(parts[1]):
         return None
+    zone, mark, shard = parts[0].partition(_MARK)
+    if mark and not is_shard(shard):
+        return None
     try:
-        zone_id = parse_id(ZoneId, parts[0])
+        zone_id = parse_id(ZoneId, zone)
     except InvalidIdentifier:
         return None
-    return Named(zone_id, int(parts[1]), parts[2])
+    return Named(zone_id, int(parts[1]), parts[2], shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +57,14 @@ class References:
     """
 
     keys: LogKeys = field(repr=False)
+    shard: str = ""
     _begun: dict[bytes, hmac.HMAC] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, zone_id: ZoneId, index: int, leaf: bytes) -> str:
-        """`<zone>.<index>.<code>`: 128 bits of HMAC-SHA-256, in base64url."""
+        """`<zone>.<index>.<code>`: 128 bits of HMAC-SHA-256, in base64url; of a shard `<zone>~<shard>`."""
         code = self._code(self.keys.current.reference_key, zone_id, index, leaf)
-        return f"{zone_id}.{index}.{code}"
+        where = f"{zone_id}{_MARK}{self.shard}" if self.shard else zone_id
+        return f"{where}.{index}.{code}"
 
     def genuine(self, named: Named, leaf: bytes) -> bool:
         """Whether we made it, for the entry of that leaf hash. Takes as long whatever the answer."""

@@ -1,9 +1,11 @@
 """The parts of the Audit service, put together: started in order, drained in order."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from caracal_server.audit.anchoring import Anchoring, Sharding
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.committing import Committer
 from caracal_server.audit.erasure_api import ErasureApi
@@ -21,6 +23,8 @@ from caracal_server.audit.references import References
 from caracal_server.audit.retention import Retention
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
+from caracal_server.audit.shard_api import ShardPeerApi
+from caracal_server.audit.story import Story
 from caracal_server.audit.submission import Submission
 from caracal_server.audit.succession import LogKeyChange, LogKeyFiles
 from caracal_server.audit.sweep import Sweep
@@ -38,6 +42,7 @@ from caracal_server.ports.witnesses import WitnessClient
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.health import Check
 from caracal_server.web.operators import Authenticate
+from caracal_server.web.peers.gate import Answer
 from caracal_server.web.routes import Route
 
 
@@ -61,6 +66,9 @@ class AuditService:
     erasures: Erasures
     unfinished: Unfinished
     witnessing: Witnessing | None
+    anchoring: Anchoring
+    story: Story
+    shard_answers: tuple[Answer, ...]
 
     @property
     def log(self) -> EvidenceLog:
@@ -80,9 +88,11 @@ class AuditService:
             await self.witnessing.start()
         self.sweep.start()
         self.erasures.start()
+        self.anchoring.start()
 
     async def close(self) -> None:
         """Store what waits, sign for it, and end."""
+        await self.anchoring.close()
         await self.erasures.close()
         await self.sweep.close()
         await self.unfinished.close()
@@ -95,6 +105,7 @@ class AuditService:
         """What readiness asks."""
         witnesses = {} if self.witnessing is None else {"evidence_witnesses": self.witnessing.check}
         return witnesses | {
+            "evidence_shards": self.anchoring.check,
             "evidence_log": self.sequencer.check,
             "evidence_checkpoints": self.checkpointer.check,
             "evidence_integrity": self.sweep.check,
@@ -115,7 +126,7 @@ class AuditService:
 
     def routes(self, authenticate: Authenticate) -> tuple[Route, ...]:
         """The read API, the record of exports, the receipts, and the logs as tiles."""
-        evidence = EvidenceApi(self.reader, self.opened, self.logs, authenticate)
+        evidence = EvidenceApi(self.reader, self.story, self.opened, self.logs, authenticate)
         tiles = TileApi(self.tiles, self.reader, self.logs, authenticate)
         acting = self.acting(authenticate)
         exports = ExportApi(
@@ -132,6 +143,9 @@ class AuditService:
         )
 
 
+_UNSHARDED: Final = Sharding()
+
+
 def build_audit_service(
     store: EvidenceStore,
     zones: ZoneDirectory,
@@ -140,13 +154,13 @@ def build_audit_service(
     settings: AuditSettings,
     *,
     entropy: Entropy,
-    grace_s: float = 0.0,
     witnesses: tuple[WitnessSettings, WitnessClient] | None = None,
+    sharding: Sharding = _UNSHARDED,
 ) -> AuditService:
-    """Put the service together; nothing runs yet. `grace_s` as `Unfinished` has it."""
+    """Put the service together; nothing runs yet."""
     integrity = Integrity()
     logs = Logs(zones, keys, settings)
-    references = References(keys)
+    references = References(keys, settings.shard)
     committer = Committer(entropy, settings.committed)
     sequencer = Sequencer(store, settings, integrity, clock, references, committer)
     checkpointer = Checkpointer(store, sequencer, logs, clock, integrity)
@@ -156,18 +170,26 @@ def build_audit_service(
         witnessing = Witnessing(Submission(store, client, clock), logs, wanted)
         checkpointer.watch(witnessing.signed)
     witnessed = None if witnessing is None else witnessing.witnessed
+    reader = EvidenceReader(store, checkpointer, logs, witnessed)
+    opened = Opened(store, integrity)
+    receipts = Receipts(store, references, witnessed=witnessed, shards=sharding.shards)
     return AuditService(
         sequencer=sequencer,
         checkpointer=checkpointer,
         sweep=Sweep(store, logs, integrity),
-        reader=EvidenceReader(store, checkpointer, logs, witnessed),
+        reader=reader,
         logs=logs,
         clock=clock,
-        receipts=Receipts(store, references, witnessed=witnessed),
+        receipts=receipts,
         witnessing=witnessing,
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),
-        opened=Opened(store, integrity),
+        opened=opened,
         erasures=Erasures(store, sequencer, logs, clock),
-        unfinished=Unfinished(store, sequencer, logs, clock, grace_s),
+        unfinished=Unfinished(
+            store, sequencer, logs, clock, settings.unfinished_grace.total_seconds()
+        ),
+        anchoring=Anchoring(sharding, store, sequencer, logs, clock, integrity),
+        story=Story(reader, opened, sharding.shards, settings.page_limit),
+        shard_answers=ShardPeerApi(store, reader, opened, receipts, logs).answers(),
     )

@@ -29,6 +29,8 @@ class AuditSettings:
         sweep_rate: entries per second that a sweep reads at most.
         page_limit: entries on one page of a search.
         committed: fields that entries commit to besides those that say who a person is.
+        shard: which shard these logs are, then called `<origin_host>/evidence/<zone id>/<shard>`; or none.
+        unfinished_grace: how long a process may go on after the start of the next one.
         public_log: whether anybody may read checkpoints and hash tiles; entries never.
     """
 
@@ -43,6 +45,8 @@ class AuditSettings:
     sweep_batch: int = 500
     sweep_rate: int = 20_000
     page_limit: int = 500
+    shard: str = ""
+    unfinished_grace: timedelta = timedelta()
     public_log: bool = False
     committed: frozenset[Committable] = frozenset()
 

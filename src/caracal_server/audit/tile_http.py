@@ -42,9 +42,11 @@ class TileApi:
         self._authenticate = authenticate
 
     def routes(self) -> tuple[Route, ...]:
+        shard = self._logs.settings.shard
+        log = f"/evidence/{{zone}}/{shard}" if shard else "/evidence/{zone}"
         return (
-            Route("GET", "/evidence/{zone}/checkpoint", self.checkpoint),
-            Route("GET", "/evidence/{zone}/tile/{path:path}", self.tile),
+            Route("GET", f"{log}/checkpoint", self.checkpoint),
+            Route("GET", f"{log}/tile/{{path:path}}", self.tile),
         )
 
     async def checkpoint(self, request: Request) -> Response:

@@ -20,12 +20,18 @@ class EntryView(msgspec.Struct, frozen=True):
 
     Attributes:
         openings: what opens its commitments, by field; `None` where nothing is left that does.
+        shard: whose log it stands in; the zone's own when empty.
     """
 
     index: int
     leaf_hash: str
     entry: msgspec.Raw
     openings: Openings | None = None
+    shard: str = ""
+
+    @property
+    def place(self) -> str:
+        return place_of(self.shard, self.index)
 
 
 class EntryPage(msgspec.Struct, frozen=True):
@@ -36,8 +42,8 @@ class EntryPage(msgspec.Struct, frozen=True):
 
 
 def search(server: Server, log: str, filters: Mapping[str, str | None]) -> Iterator[EntryView]:
-    """Yield the entries that fit, newest first, page by page."""
-    path = path_of("v1", "zones", log, "evidence")
+    """Yield the entries that fit, newest first, page by page; those that shards recorded in their turn."""
+    path = path_of("v1", "zones", log, "story")
     cursor: str | None = None
     while True:
         page = server.get(path, EntryPage, limit=PAGE, cursor=cursor, **filters)
@@ -45,6 +51,11 @@ def search(server: Server, log: str, filters: Mapping[str, str | None]) -> Itera
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+def place_of(shard: str, index: int) -> str:
+    """How a place is written: the index, after the name of the shard if it is one's."""
+    return f"{shard}:{index}" if shard else str(index)
 
 
 def read_entry(view: EntryView) -> Entry | None:
@@ -57,7 +68,7 @@ def read_entry(view: EntryView) -> Entry | None:
     except EvidenceError as fault:
         raise CommandFailed(
             ExitCode.REFUSED,
-            f"what the server says opens entry {view.index} does not: {fault}",
+            f"what the server says opens entry {view.place} does not: {fault}",
             "have the log examined: `caracal status` tells what its own check says",
         ) from None
 
@@ -66,10 +77,10 @@ def entry_line(view: EntryView) -> str:
     """One line about an entry: place, time, verdict, kind, who, what, why."""
     entry = read_entry(view)
     if entry is None:
-        return f"{view.index:>7}  of a kind that this version of caracal does not know"
+        return f"{view.place:>7}  of a kind that this version of caracal does not know"
     who = entry.application_name or entry.actor or entry.application
     verdict = "" if entry.verdict is Verdict.NONE else entry.verdict.value
-    start = f"{view.index:>7}  {instant(entry.at)}  {verdict:<6}  {entry.kind:<17}"
+    start = f"{view.place:>7}  {instant(entry.at)}  {verdict:<6}  {entry.kind:<17}"
     return "  ".join(part for part in (start, who, _what(entry), _why(entry)) if part)
 
 

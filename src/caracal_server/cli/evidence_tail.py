@@ -1,8 +1,9 @@
 """`caracal evidence tail`: the newest entries, and those that follow."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Annotated, Final
 
 import msgspec
@@ -24,6 +25,7 @@ from caracal_server.cli.spans_of_time import since_when
 from caracal_server.cli.zone_choice import choose_log
 
 POLL_SECONDS: Final = 0.5
+LOOK_BACK: Final = 50
 
 
 class _Entries(msgspec.Struct, frozen=True):
@@ -44,10 +46,20 @@ class _Tail:
         """The newest entries, oldest first."""
         return list(islice(search(self.server, self.log, self.filters), lines))[::-1]
 
-    def after(self, index: int) -> list[EntryView]:
-        """Everything beyond an index, oldest first."""
-        found = search(self.server, self.log, self.filters)
-        return list(takewhile(lambda view: view.index > index, found))[::-1]
+    def after(self, seen: Mapping[str, int]) -> list[EntryView]:
+        """Everything beyond an index of each log, oldest first."""
+        found: list[EntryView] = []
+        known = 0
+        for view in search(self.server, self.log, self.filters):
+            # Of a log that showed nothing yet, only what is newer than all that was shown.
+            if view.index > seen.get(view.shard, -1 if not known else view.index):
+                found.append(view)
+            else:
+                known += 1
+            # What another log recorded a moment earlier may have become durable since.
+            if known > LOOK_BACK:
+                break
+        return found[::-1]
 
 
 def tail(
@@ -107,13 +119,20 @@ def _instant(text: str | None) -> str | None:
 
 
 def _follow(log: _Tail, shown: list[EntryView], *, json: bool) -> None:
-    newest = shown or log.newest(1)
-    last = newest[-1].index if newest else -1
+    seen = _furthest({}, shown or log.newest(1))
     while True:
         time.sleep(POLL_SECONDS)
-        found = log.after(last)
+        found = log.after(seen)
         _show(found, json=json)
-        last = found[-1].index if found else last
+        seen = _furthest(seen, found)
+
+
+def _furthest(seen: Mapping[str, int], views: list[EntryView]) -> dict[str, int]:
+    """The highest index of each log so far."""
+    furthest = dict(seen)
+    for view in views:
+        furthest[view.shard] = max(view.index, furthest.get(view.shard, -1))
+    return furthest
 
 
 def _show_all(found: list[EntryView], *, json: bool) -> None:

@@ -49,7 +49,7 @@ def explain(
         log = _choose(connected, zone)
         views = tuple(search(connected, log.id, {"request": request_id}))[::-1]
         names = _names(connected, log, views)
-        told = [Told(view.index, entry) for view in views if (entry := read_entry(view))]
+        told = [Told(view.place, entry) for view in views if (entry := read_entry(view))]
         texts = _texts(connected, log, told)
     if not views:
         raise CommandFailed(

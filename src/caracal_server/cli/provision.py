@@ -27,6 +27,10 @@ def provision(
             "--from", metavar="DATA", help="Hand out the keys of a stopped `caracal up` instead."
         ),
     ] = None,
+    shard: Annotated[
+        list[str] | None,
+        typer.Option("--shard", metavar="NAME", help="A shard of Audit besides; again for more."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make one directory for each service, with the keys that it may hold and no other."""
@@ -41,7 +45,7 @@ def provision(
 
     kept = None if source is None else DataDirectory(source)
     try:
-        made = make(directory, SystemEntropy(), kept)
+        made = make(directory, SystemEntropy(), kept, shard or ())
     except (KeyFileError, ProvisioningRefused) as fault:
         raise CommandFailed(ExitCode.USAGE, f"could not make the keys: {fault}") from None
     except OSError as fault:
@@ -53,4 +57,6 @@ def provision(
         print_json(_Provisioned(tuple(map(str, made))))
     else:
         for one in made:
-            say(f"{one}: for `caracal serve {one.name} --data {one}`")
+            service, _, name = one.name.partition(".")
+            set_to = f"CARACAL_SHARD={name} " if name else ""
+            say(f"{one}: for `{set_to}caracal serve {service} --data {one}`")

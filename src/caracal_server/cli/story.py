@@ -25,14 +25,15 @@ _ACTS: Final[Mapping[Kind, str]] = {
     Kind.KEY_ROTATE: "rotated keys ({target})",
     Kind.OPERATOR_TOKEN: "changed the operator token {target}",
     Kind.SERVICE_START: "started the service",
+    Kind.SHARD_CHECKPOINT: "vouched for the log {target}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An entry, and its index in the log."""
+    """An entry, and its place: the index in the log, or `shard:index`."""
 
-    index: int
+    place: str
     entry: Entry
 
 
@@ -45,9 +46,12 @@ class Episode:
 
 
 def episodes(entries: Iterable[Told]) -> list[Episode]:
-    """Put results beside their decisions. A client may have used a request id more than once."""
+    """Put results beside their decisions, both in the order of their sequencing.
+
+    A client may have used a request id more than once.
+    """
     found: list[Episode] = []
-    for told in sorted(entries, key=lambda told: told.index):
+    for told in entries:
         last = found[-1] if found else None
         if last is not None and told.entry.kind is Kind.CALL_RESULT:
             last.results.append(told)
@@ -183,5 +187,5 @@ def _mandate(entry: Entry) -> str:
 
 
 def _where(told: Told, results: Sequence[Told], zone: str) -> str:
-    places = " and ".join([f"entry {told.index}", *(str(result.index) for result in results)])
+    places = " and ".join([f"entry {told.place}", *(result.place for result in results)])
     return f"Evidence: {places} in the log of {zone}."

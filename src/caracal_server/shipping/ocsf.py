@@ -61,6 +61,7 @@ KINDS: Final[dict[str, Mapped]] = {
     Kind.EVIDENCE_EXPORT: Mapped(_MANAGED, OTHER, "evidence"),
     "evidence.drop": Mapped(_MANAGED, _DELETE, "evidence"),
     Kind.EVIDENCE_SETTLE: Mapped(_MANAGED, OTHER, "evidence"),
+    Kind.SHARD_CHECKPOINT: Mapped(_MANAGED, OTHER, "evidence"),
     "evidence.redact": Mapped(_MANAGED, _UPDATE, "evidence"),
     "evidence.shred": Mapped(_MANAGED, _DELETE, "evidence"),
     "shard.checkpoint": Mapped(_MANAGED, OTHER, "checkpoint"),

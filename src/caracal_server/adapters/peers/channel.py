@@ -29,7 +29,7 @@ from caracal_server.web.peers.proofs import (
     render_claim,
     request_mac,
 )
-from caracal_server.web.peers.services import ALIVE, PERMISSIONS, Ask, Service
+from caracal_server.web.peers.services import ALIVE, PERMISSIONS, Ask, PeerName, service_of
 
 MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 WATCH_SECONDS: Final = 2.0
@@ -46,8 +46,8 @@ class PeerChannel:
         reason: what a caller is told when the peer can not be reached.
     """
 
-    me: Service
-    peer: Service
+    me: PeerName
+    peer: PeerName
     key: bytes = field(repr=False)
     url: UpstreamUrl
     client: UpstreamClient
@@ -62,7 +62,7 @@ class PeerChannel:
         Raises:
             Unavailable: no proven answer came, or the peer can not do it. It may have been done.
         """
-        if PERMISSIONS[ask].of is not self.peer:
+        if PERMISSIONS[ask].of is not service_of(self.peer):
             raise ValueError(f"{ask} is not for {self.peer} to answer")
         return await self._ask(ask.path, message, shape)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from caracal_server.adapters.sealing.key_files import KEY_BYTES, KeyFileError, load_key
-from caracal_server.web.peers.services import Service
+from caracal_server.web.peers.services import PeerName, parse_peer
 
 KIND: Final = "peer"
 FILE: Final = "peer.key"
@@ -22,12 +22,12 @@ _PURPOSE: Final = b"caracal/peer/1"
 class PeerKeys:
     """The MAC keys that one service shares with each other one, one for each direction."""
 
-    me: Service
-    sending: dict[Service, bytes] = field(repr=False)
-    receiving: dict[Service, bytes] = field(repr=False)
+    me: PeerName
+    sending: dict[PeerName, bytes] = field(repr=False)
+    receiving: dict[PeerName, bytes] = field(repr=False)
 
     @classmethod
-    def load(cls, me: Service, private_file: Path, list_file: Path) -> "PeerKeys":
+    def load(cls, me: PeerName, private_file: Path, list_file: Path) -> "PeerKeys":
         """Read a service's key and everybody's public halves.
 
         Raises:
@@ -37,10 +37,10 @@ class PeerKeys:
         public = _read_list(list_file)
         if public.get(me) != private.public_key().public_bytes_raw():
             raise KeyFileError(f"{list_file}: lists another key for {me} than {private_file} holds")
-        sending: dict[Service, bytes] = {}
-        receiving: dict[Service, bytes] = {}
+        sending: dict[PeerName, bytes] = {}
+        receiving: dict[PeerName, bytes] = {}
         for peer, raw in public.items():
-            if peer is not me:
+            if peer != me:
                 try:
                     shared = private.exchange(X25519PublicKey.from_public_bytes(raw))
                 except ValueError:
@@ -50,29 +50,29 @@ class PeerKeys:
         return cls(me, sending, receiving)
 
 
-def render_list(public: dict[Service, bytes]) -> str:
-    """The list of public keys as a file: a line for each service."""
+def render_list(public: dict[PeerName, bytes]) -> str:
+    """The list of public keys as a file: a line for each process."""
     return "".join(
         f"{service} {base64.b64encode(raw).decode()}\n" for service, raw in sorted(public.items())
     )
 
 
-def _read_list(file: Path) -> dict[Service, bytes]:
+def _read_list(file: Path) -> dict[PeerName, bytes]:
     try:
         lines = file.read_text(encoding="ascii").splitlines()
         found = {
-            Service(name): base64.b64decode(encoded, validate=True)
+            parse_peer(name): base64.b64decode(encoded, validate=True)
             for name, encoded in (line.split(" ") for line in lines if line)
         }
     except OSError as error:
         raise KeyFileError(f"{file}: {error.strerror}") from None
     except (ValueError, binascii.Error):
-        raise KeyFileError(f"{file}: not a list of services and their public keys") from None
+        raise KeyFileError(f"{file}: not a list of peers and their public keys") from None
     if any(len(raw) != KEY_BYTES for raw in found.values()):
         raise KeyFileError(f"{file}: a public key has {KEY_BYTES} bytes")
     return found
 
 
-def _derived(shared: bytes, caller: Service, callee: Service) -> bytes:
+def _derived(shared: bytes, caller: PeerName, callee: PeerName) -> bytes:
     info = b"|".join((_PURPOSE, caller.encode(), callee.encode()))
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(shared)

@@ -22,7 +22,14 @@ from caracal_server.web.peers.proofs import (
     read_claim,
     request_mac,
 )
-from caracal_server.web.peers.services import ALIVE, PERMISSIONS, Ask, Service
+from caracal_server.web.peers.services import (
+    ALIVE,
+    PERMISSIONS,
+    Ask,
+    PeerName,
+    Service,
+    service_of,
+)
 from caracal_server.web.problems import RequestRefused, problem_of
 from caracal_server.web.requests import read_body
 
@@ -48,7 +55,11 @@ class PeerGate:
     """ASGI. Every question is a POST with JSON; whoever is not proven learns nothing."""
 
     def __init__(
-        self, me: Service, keys: Mapping[Service, bytes], clock: Clock, answers: Iterable[Answer]
+        self,
+        me: PeerName,
+        keys: Mapping[PeerName, bytes],
+        clock: Clock,
+        answers: Iterable[Answer],
     ) -> None:
         """Take the keys that each caller's requests to this service are proven with.
 
@@ -62,7 +73,7 @@ class PeerGate:
         self._reading = InFlight(MAX_READING)
         self._answers: dict[str, Answer] = {}
         for answer in answers:
-            if PERMISSIONS[answer.ask].of is not me or answer.ask.path in self._answers:
+            if PERMISSIONS[answer.ask].of is not service_of(me) or answer.ask.path in self._answers:
                 raise ValueError(f"{answer.ask} is not to be answered here, or answered twice")
             self._answers[answer.ask.path] = answer
 
@@ -76,7 +87,8 @@ class PeerGate:
             _log.warning("peer_not_proven", path=path[:100])
             await send_reply(send, _UNPROVEN)
             return
-        status, document = await self._answer(claim.caller, scope["method"], path, body)
+        caller = service_of(claim.caller)
+        status, document = await self._answer(caller, scope["method"], path, body)
         proof = answer_mac(self._keys[claim.caller], claim.mac, status, document)
         headers = (*JSON_HEADERS, (ANSWER_HEADER, proof))
         await send_reply(send, Reply(status, headers, document))

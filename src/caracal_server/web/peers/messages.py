@@ -11,6 +11,7 @@ from caracal.authority.graph import GraphChange
 from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.outcomes import Reason
 from caracal.authority.resources import Operation, OperationTable
+from caracal_server.ports.evidence import EvidenceQuery
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.services import Service
@@ -86,6 +87,33 @@ class Recorded(msgspec.Struct, frozen=True):
 
     receipts: tuple[tuple[int, bytes] | Fault, ...]
     references: tuple[str, ...] = ()
+
+
+class KnownSizes(msgspec.Struct, frozen=True):
+    """How large each log of a shard is known to be; one that is not named is not known."""
+
+    sizes: dict[ZoneId, int]
+
+
+class SearchShard(msgspec.Struct, frozen=True):
+    """Asks a shard for entries."""
+
+    zone_id: ZoneId
+    query: EvidenceQuery
+
+
+class ShardReceiptAsked(msgspec.Struct, frozen=True):
+    """Asks a shard for the receipt that a reference stands for."""
+
+    reference: str
+    witnessed: bool
+
+
+class ShardReceipt(msgspec.Struct, frozen=True):
+    """The receipt as text, or why there is none."""
+
+    text: str = ""
+    refused: Fault | None = None
 
 
 class ProveOperator(msgspec.Struct, frozen=True):

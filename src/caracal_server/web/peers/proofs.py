@@ -9,7 +9,7 @@ import re
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from caracal_server.web.peers.services import Service
+from caracal_server.web.peers.services import PeerName, parse_peer
 
 REQUEST_HEADER: Final = b"caracal-peer"
 ANSWER_HEADER: Final = b"caracal-peer-proof"
@@ -18,7 +18,7 @@ WINDOW_US: Final = 30_000_000
 NONCE_BYTES: Final = 16
 
 _HEADER: Final = re.compile(
-    rb"1 ([a-z]{1,20}) ([0-9]{1,19}) ([0-9a-f]{32}) ([0-9a-f]{64}) ([0-9a-f]{64})"
+    rb"1 ([a-z0-9.-]{1,40}) ([0-9]{1,19}) ([0-9a-f]{32}) ([0-9a-f]{64}) ([0-9a-f]{64})"
 )
 
 
@@ -28,7 +28,7 @@ class Claim(NamedTuple):
     `digest` is of the body: so the header proves itself before anything of the body is read.
     """
 
-    caller: Service
+    caller: PeerName
     at_us: int
     nonce: bytes
     digest: bytes
@@ -41,7 +41,13 @@ def digest_of(body: bytes) -> bytes:
 
 
 def request_mac(
-    key: bytes, caller: Service, callee: Service, path: str, at_us: int, nonce: bytes, digest: bytes
+    key: bytes,
+    caller: PeerName,
+    callee: PeerName,
+    path: str,
+    at_us: int,
+    nonce: bytes,
+    digest: bytes,
 ) -> bytes:
     """The hexadecimal MAC of a request. `nonce`, and the `digest` of its body, are hexadecimal, too."""
     said = (
@@ -73,7 +79,7 @@ def read_claim(header: bytes) -> Claim | None:
     if found is None:
         return None
     try:
-        caller = Service(found[1].decode())
+        caller = parse_peer(found[1].decode())
     except ValueError:
         return None
     return Claim(caller, int(found[2]), found[3], found[4], found[5])
@@ -89,8 +95,8 @@ class SeenRequests:
 
     def __init__(self, began_us: int) -> None:
         self._began_us = began_us
-        self._current: set[tuple[Service, bytes]] = set()
-        self._before: set[tuple[Service, bytes]] = set()
+        self._current: set[tuple[PeerName, bytes]] = set()
+        self._before: set[tuple[PeerName, bytes]] = set()
         self._turn_us = 0
 
     def timely(self, claim: Claim, now_us: int) -> bool:

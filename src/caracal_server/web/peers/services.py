@@ -1,7 +1,8 @@
 """The five services, and who of them may ask what of whom. A question that is not here is not answered."""
 
+import re
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NewType
 
 
 class Service(StrEnum):
@@ -10,6 +11,43 @@ class Service(StrEnum):
     COORDINATOR = "coordinator"
     AUDIT = "audit"
     CONTROL = "control"
+
+
+PeerName = NewType("PeerName", str)
+"""What a peer proves to be: a service, or a shard of Audit, which is called `audit.<shard>`."""
+
+_SHARD: Final = re.compile(r"[a-z][a-z0-9-]{0,19}")
+
+
+def is_shard(text: str) -> bool:
+    """Whether a shard may be called so: a letter, then up to 19 of `a-z 0-9 -`."""
+    return _SHARD.fullmatch(text) is not None
+
+
+def peer_name(service: Service, shard: str = "") -> PeerName:
+    """The name of a service's process; only Audit has shards."""
+    return PeerName(f"{service}.{shard}" if shard else service.value)
+
+
+def parse_peer(text: str) -> PeerName:
+    """Read a name.
+
+    Raises:
+        ValueError: it is neither a service nor a shard of Audit.
+    """
+    service, dot, shard = text.partition(".")
+    if dot and not (service == Service.AUDIT and is_shard(shard)):
+        raise ValueError(f"{text[:40]!r} is no peer")
+    return peer_name(Service(service), shard)
+
+
+def service_of(peer: PeerName) -> Service:
+    return Service(peer.partition(".")[0])
+
+
+def shard_of(peer: PeerName) -> str:
+    """The shard that a peer is; empty for every other one."""
+    return peer.partition(".")[2]
 
 
 ALIVE: Final = "/peer/1/alive"
@@ -39,6 +77,9 @@ class Ask(StrEnum):
     ENSURE_ZONE_KEY = "zone-keys/ensure"
     ROTATE_ZONE_KEY = "zone-keys/rotate"
     MINT_FOR_RESOURCE = "mandates/resource"
+    SHARD_CHECKPOINTS = "shard/checkpoints"
+    SEARCH_SHARD = "shard/search"
+    SHARD_RECEIPT = "shard/receipt"
 
     @property
     def path(self) -> str:
@@ -65,9 +106,14 @@ PERMISSIONS: Final = {
     Ask.ENSURE_ZONE_KEY: _may(Service.STS, Service.CONTROL),
     Ask.ROTATE_ZONE_KEY: _may(Service.STS, Service.CONTROL),
     Ask.MINT_FOR_RESOURCE: _may(Service.STS, Service.GATEWAY),
+    # Of shards, by the Audit that they belong to: a shard takes no question from another one.
+    Ask.SHARD_CHECKPOINTS: _may(Service.AUDIT, Service.AUDIT),
+    Ask.SEARCH_SHARD: _may(Service.AUDIT, Service.AUDIT),
+    Ask.SHARD_RECEIPT: _may(Service.AUDIT, Service.AUDIT),
 }
 
 
 def asked_by(service: Service) -> frozenset[Service]:
-    """The services that one asks anything of."""
-    return frozenset(one.of for one in PERMISSIONS.values() if service in one.callers)
+    """The other services that one asks anything of."""
+    asked = {one.of for one in PERMISSIONS.values() if service in one.callers}
+    return frozenset(asked - {service})

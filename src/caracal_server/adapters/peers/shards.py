@@ -1,0 +1,38 @@
+"""A shard of Audit, asked as a peer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Refused
+from caracal_server.adapters.peers.channel import PeerChannel
+from caracal_server.ports.evidence import EvidenceQuery
+from caracal_server.ports.shards import Found, Grown
+from caracal_server.web.peers.messages import (
+    KnownSizes,
+    SearchShard,
+    ShardReceipt,
+    ShardReceiptAsked,
+)
+from caracal_server.web.peers.services import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteShard:
+    """Implements `Shard`."""
+
+    channel: PeerChannel
+
+    async def grown(self, sizes: Mapping[ZoneId, int]) -> tuple[Grown, ...]:
+        known = KnownSizes(dict(sizes))
+        return await self.channel.ask(Ask.SHARD_CHECKPOINTS, known, tuple[Grown, ...])
+
+    async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> Found:
+        return await self.channel.ask(Ask.SEARCH_SHARD, SearchShard(zone_id, query), Found)
+
+    async def receipt(self, reference: str, *, witnessed: bool) -> str | Refused:
+        asked = ShardReceiptAsked(reference, witnessed)
+        answer = await self.channel.ask(Ask.SHARD_RECEIPT, asked, ShardReceipt)
+        if answer.refused is not None:
+            return Refused(answer.refused.reason, answer.refused.detail)
+        return answer.text

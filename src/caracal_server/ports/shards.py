@@ -1,0 +1,60 @@
+"""The shards of the evidence logs, as the Audit that they belong to asks them."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from caracal.authority.identifiers import ZoneId
+from caracal.authority.outcomes import Refused
+from caracal.evidence.commitments import Openings
+from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
+
+
+class Grown(msgspec.Struct, frozen=True):
+    """The newest checkpoint of a shard's log, and how its tree continues the one that was asked about.
+
+    Attributes:
+        keys: those that sign for the log now (c2sp.org/signed-note).
+        hashes: the consistency proof; empty from size 0 on, and where it can not be made.
+    """
+
+    zone_id: ZoneId
+    note: str
+    keys: tuple[str, ...]
+    hashes: tuple[bytes, ...] = ()
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Entries of a shard, newest first, and what opens their commitments, by index."""
+
+    entries: tuple[StoredEntry, ...]
+    openings: dict[int, Openings] = {}
+
+
+class Shard(Protocol):
+    """One shard. It answers for the state of its own store when it was asked."""
+
+    async def grown(self, sizes: Mapping[ZoneId, int]) -> tuple[Grown, ...]:
+        """Every log of the shard whose newest checkpoint is not of the size that is known.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        ...
+
+    async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> Found:
+        """One page of a search.
+
+        Raises:
+            Unavailable: as above.
+        """
+        ...
+
+    async def receipt(self, reference: str, *, witnessed: bool) -> str | Refused:
+        """The receipt that a reference of the shard's stands for.
+
+        Raises:
+            Unavailable: as above.
+        """
+        ...
