@@ -34,7 +34,8 @@ FIELDS: Final = {
     "detail": Told("a sentence for people, without secrets", "there is one"),
     "application": Told("id of the application that asked", "one is known, or claimed"),
     "application_name": Told("its name at that time", "it is proven"),
-    "subject": Told("who it worked for: the application's id; a user's name is [committed to](#what-can-be-forgotten)", "it is proven"),
+    "subject": Told("who it worked for: the application's id; a user's name is "
+                    "[committed to](#what-can-be-forgotten)", "it is proven"),
     "subject_issuer": Told("who vouches for the subject; committed to", "the subject is a user"),
     "session": Told("id of the session", _DECIDED),
     "delegations": Told("ids of the delegations, first hand to last", "authority was handed on"),
@@ -51,11 +52,12 @@ FIELDS: Final = {
     "approval": Told("id of the approval that it rests on", "it rests on one"),
     "answers": Told("`request` of the decision that a result belongs to; `mandate` tells those of one "
                     "request apart", "results"),
-    "target": Told("what an act was done to, what starts, where was exported to, or the name of a shard's log", "acts"),
+    "target": Told("what an act was done to, what starts, where was exported to, or what a shard's log is "
+                   "called", "acts"),
     "actor": Told("the operator: name and token id", "acts of operators"),
     "digest": Told("SHA-256 of what was applied or exported; at a start of the settings, which hold no "
-                   "secret; the root of a shard's tree", "`zone.apply`, `service.start`, `evidence.export`, "
-                   "`shard.checkpoint`"),
+                   "secret; the root of a shard's tree",
+                   "`zone.apply`, `service.start`, `evidence.export`, `shard.checkpoint`"),
     "code": Told("SHA-256 over the installed files, as `caracal verify-install` prints it",
                  "`service.start`", _HASH),
     "code_state": Told("`intact`, `different` or `unknown`: held to the wheel's RECORD", "`service.start`"),

@@ -68,7 +68,7 @@ class Process:
 
     def launch(self) -> None:
         """Start, without waiting for anything."""
-        arguments = ["serve", self.service, "--data", str(self.data), "--json"]
+        arguments = ["serve", self.service.partition(".")[0], "--data", str(self.data), "--json"]
         arguments += ["--listen", f"127.0.0.1:{self.public}"]
         if self.service != "gateway":
             arguments += ["--peer-listen", f"127.0.0.1:{self.peer}"]
@@ -162,16 +162,16 @@ class Apart:
 
     def start(self, *services: str) -> None:
         """Start services (all of them), and wait until each has all it needs."""
-        for service in services or SERVICES:
+        for service in services or self.services:
             self[service].launch()
-        for service in services or SERVICES:
+        for service in services or self.services:
             self[service].announced()
-        for service in services or SERVICES:
+        for service in services or self.services:
             eventually(self[service].ready, seconds=30)
 
     def stop(self) -> list[int]:
         """Stop what runs, data side first."""
-        return [self[one].stop() for one in reversed(SERVICES) if self[one].runs]
+        return [one.stop() for one in reversed(self.services.values()) if one.runs]
 
     def logs(self) -> str:
         """What each wrote to its log."""
@@ -190,11 +190,13 @@ def apart(
     *,
     databases: Mapping[str, str] = {},
     tls: Path | None = None,
+    gateway_shard: str = "",
     **environment: str,
 ) -> Apart:
     """Processes over the directories below `root`; none runs yet.
 
-    With `tls` peers speak TLS: the file holds a certificate for 127.0.0.1 and its key.
+    With `tls` peers speak TLS: the file holds a certificate for 127.0.0.1 and its key. With `gateway_shard`
+    there is such a shard of Audit, and the Gateway records in it.
     """
     ports = free_ports(2 * len(SERVICES))
     peers = dict(zip(SERVICES, ports[len(SERVICES) :], strict=True))
@@ -209,13 +211,22 @@ def apart(
         **({} if tls is None else {f"CARACAL_PEER_TLS_{one}_FILE": str(tls) for one in TLS_FILES}),
         **environment,
     }
-    return Apart(
-        root,
-        {
-            one: Process(one, root / one, port, peers[one], dict(variables), databases.get(one))
-            for one, port in zip(SERVICES, ports[: len(SERVICES)], strict=True)
-        },
-    )
+    services = {
+        one: Process(one, root / one, port, peers[one], dict(variables), databases.get(one))
+        for one, port in zip(SERVICES, ports[: len(SERVICES)], strict=True)
+    }
+    return Apart(root, services if not gateway_shard else _with_shard(services, gateway_shard))
+
+
+def _with_shard(services: dict[str, Process], shard: str) -> dict[str, Process]:
+    audit, gateway = services["audit"], services["gateway"]
+    port, peer = free_ports(2)
+    name, url = f"audit.{shard}", f"http://127.0.0.1:{peer}"
+    its = audit.environment | {"CARACAL_SHARD": shard}
+    writer = Process(name, audit.data.with_name(name), port, peer, its)
+    audit.environment["CARACAL_SHARDS"] = f"{shard}={url}"
+    gateway.environment |= {"CARACAL_SHARD": shard, "CARACAL_PEER_AUDIT": url}
+    return {name: writer, **services}
 
 
 class ByPath(httpx.BaseTransport):
@@ -259,7 +270,7 @@ def deployed_apart(apart: Apart, upstream: RecordingUpstream) -> Iterator[Deploy
 
 
 @contextmanager
-def running_apart(apart: Apart, *, start: Sequence[str] = SERVICES) -> Iterator[Apart]:
+def running_apart(apart: Apart, *, start: Sequence[str] = ()) -> Iterator[Apart]:
     """Start them for the body; each must end by itself, with 0, when it is told to."""
     try:
         apart.start(*start)

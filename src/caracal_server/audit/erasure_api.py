@@ -1,5 +1,6 @@
 """The API that erases what opens commitments, for operators with the scope `write`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -7,13 +8,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.outcomes import Refused
 from caracal.authority.subjects import User
-from caracal_server.audit.erasures import Erased, Erasures
+from caracal_server.audit.erasures import Erasures
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.operators import Acting
 from caracal_server.audit.zone_path import zone_of
 from caracal_server.ports.evidence import Redact
+from caracal_server.ports.shards import Shard, Shredded, Shredding
 from caracal_server.web.requests import read_json, request_id_of
 from caracal_server.web.routes import Route, json_response
 
@@ -48,18 +50,27 @@ class RedactField(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: _Why
 
 
-class ErasedView(msgspec.Struct, frozen=True):
-    """Of how many entries openings were erased; `index` is of the entry that says so, null if of none."""
+class ErasedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of how many entries openings were erased, in all.
+
+    Attributes:
+        index: of the entry that says so in the zone's own log; null if none of its own were.
+        shards: what was erased in each shard, by name, and the entry there; left out without shards.
+    """
 
     count: int
     index: int | None
+    shards: dict[str, Shredded] = {}
 
 
 class ErasureApi:
     """The handlers; `routes` is the table."""
 
-    def __init__(self, erasures: Erasures, logs: Logs, acting: Acting) -> None:
+    def __init__(
+        self, erasures: Erasures, logs: Logs, acting: Acting, shards: Mapping[str, Shard]
+    ) -> None:
         self._erasures = erasures
+        self._shards = shards
         self._logs = logs
         self._acting = acting
 
@@ -70,23 +81,17 @@ class ErasureApi:
         )
 
     async def shred(self, request: Request) -> Response:
-        """Forget a person, or all that opens what was recorded before an instant."""
+        """Forget a person, or all that opens what was recorded before an instant; in all shards, too."""
         actor = await self._acting.actor(request, _TARGET)
         zone_id, made_by = zone_of(request, self._logs), request_id_of(request)
         asked = await read_json(request, Shred)
-        outcome: Erased | Refused
-        if asked.person is not None and asked.before is None:
-            person = User(asked.person.issuer, asked.person.subject)
-            outcome = await self._erasures.shred_person(
-                zone_id, person, asked.reason, actor, made_by
-            )
-        elif asked.person is None and asked.before is not None:
-            outcome = await self._erasures.shred_before(
-                zone_id, asked.before, asked.reason, actor, made_by
-            )
-        else:
-            outcome = Refused(Reason.REQUEST_MALFORMED, "either a person or an instant is shredded")
-        return await self._answer(request, actor, outcome)
+        named = asked.person
+        person = None if named is None else User(named.issuer, named.subject)
+        shredding = Shredding(zone_id, asked.reason, actor, made_by, person, asked.before)
+        own = await self._accepted(request, actor, await self._erasures.shred(shredding))
+        shards = {name: await one.shred(shredding) for name, one in self._shards.items()}
+        count = own.count + sum(one.count for one in shards.values())
+        return json_response(ErasedView(count, own.index, shards))
 
     async def redact(self, request: Request) -> Response:
         """Forget one value."""
@@ -100,9 +105,12 @@ class ErasureApi:
             actor,
             request_id_of(request),
         )
-        return await self._answer(request, actor, outcome)
+        erased = await self._accepted(request, actor, outcome)
+        return json_response(ErasedView(erased.count, erased.index))
 
-    async def _answer(self, request: Request, actor: str, outcome: Erased | Refused) -> Response:
+    async def _accepted(
+        self, request: Request, actor: str, outcome: Shredded | Refused
+    ) -> Shredded:
         if isinstance(outcome, Refused):
             raise await self._acting.refused(request, actor, _TARGET, outcome)
-        return json_response(ErasedView(outcome.count, outcome.entry))
+        return outcome

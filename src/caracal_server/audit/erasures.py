@@ -6,7 +6,6 @@ transaction, until it has been done.
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,7 +15,6 @@ import structlog
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused, Unavailable
-from caracal.authority.subjects import User
 from caracal_server.audit.logs import Logs
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import (
@@ -27,6 +25,7 @@ from caracal_server.ports.evidence import (
     ShredBefore,
     ShredPerson,
 )
+from caracal_server.ports.shards import Shredded, Shredding
 
 _PERSON: Final = "person"
 _BEFORE: Final = "before"
@@ -36,14 +35,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 _decode = msgspec.json.Decoder(Entry).decode
 _log = structlog.get_logger("caracal.audit")
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """Of how many entries openings were erased, and the index of the entry that says so, if any were."""
-
-    count: int
-    entry: int | None
 
 
 class Erasures:
@@ -71,43 +62,40 @@ class Erasures:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def shred_person(
-        self, zone_id: ZoneId, person: User, why: str, actor: str, request: str
-    ) -> Erased | Refused:
-        """Erase what opens commitments about a person; nothing goes on record if there is none.
+    async def shred(self, asked: Shredding) -> Shredded | Refused:
+        """Erase what opens commitments about a person, or of entries decided before an instant.
+
+        Nothing goes on record if there is nothing to erase.
 
         Raises:
             Unavailable: it may be on record and not be done; the next start, or doing it again, goes on.
         """
-        if person.name in why:
-            return Refused(Reason.REQUEST_MALFORMED, "the reason would name whom it is to forget")
+        refused = _unfit(asked)
+        if refused is not None:
+            return refused
         async with self._one_at_a_time:
-            await self._go_on(zone_id)
-            pseudonym = await self._store.pseudonym(zone_id, person)
-            if pseudonym is None:
-                return Erased(0, None)
-            return await self._erase(zone_id, ShredPerson(pseudonym), why, actor, request)
+            await self._go_on(asked.zone_id)
+            erasure = await self._erasure(asked)
+            if erasure is None:
+                return Shredded(0, None)
+            return await self._erase(asked.zone_id, erasure, asked.why, asked.actor, asked.request)
 
-    async def shred_before(
-        self, zone_id: ZoneId, instant: datetime, why: str, actor: str, request: str
-    ) -> Erased:
-        """Erase what opens commitments of entries decided before an instant.
-
-        Raises:
-            Unavailable: as `shred_person`.
-        """
-        async with self._one_at_a_time:
-            await self._go_on(zone_id)
-            erasure = ShredBefore((instant - _EPOCH) // _MICROSECOND)
-            return await self._erase(zone_id, erasure, why, actor, request)
+    async def _erasure(self, asked: Shredding) -> Erasure | None:
+        """What is to be erased; `None` where the log knows nothing of the person."""
+        if asked.before is not None:
+            return ShredBefore((asked.before - _EPOCH) // _MICROSECOND)
+        if asked.person is None:
+            return None
+        pseudonym = await self._store.pseudonym(asked.zone_id, asked.person)
+        return None if pseudonym is None else ShredPerson(pseudonym)
 
     async def redact(
         self, zone_id: ZoneId, erasure: Redact, why: str, actor: str, request: str
-    ) -> Erased | Refused:
+    ) -> Shredded | Refused:
         """Erase what opens one commitment of one entry.
 
         Raises:
-            Unavailable: as `shred_person`.
+            Unavailable: as `shred`.
         """
         stored = await self._store.entry(zone_id, erasure.index)
         if stored is None:
@@ -123,10 +111,10 @@ class Erasures:
 
     async def _erase(
         self, zone_id: ZoneId, erasure: Erasure, why: str, actor: str, request: str
-    ) -> Erased:
+    ) -> Shredded:
         count = await self._store.count_erased(zone_id, erasure)
         if not count:
-            return Erased(0, None)
+            return Shredded(0, None)
         receipt = await self._evidence.append(
             Entry(
                 format=ENTRY_FORMAT,
@@ -141,7 +129,7 @@ class Erasures:
             )
         )
         await self._store.erase(zone_id, receipt.index, erasure)
-        return Erased(count, receipt.index)
+        return Shredded(count, receipt.index)
 
     async def _go_on(self, zone_id: ZoneId) -> None:
         for index in await self._store.waiting_erasures(zone_id):
@@ -163,6 +151,16 @@ class Erasures:
                 except Unavailable as fault:
                     _log.warning("erasure_interrupted", zone=zone_id, reason=fault.reason.value)
                     await asyncio.sleep(self._logs.settings.retry_interval.total_seconds())
+
+
+def _unfit(asked: Shredding) -> Refused | None:
+    """Why this is not to be asked."""
+    if (asked.person is None) == (asked.before is None):
+        why = "either a person or an instant is shredded"
+        return Refused(Reason.REQUEST_MALFORMED, why)
+    if asked.person is not None and asked.person.name in asked.why:
+        return Refused(Reason.REQUEST_MALFORMED, "the reason would name whom it is to forget")
+    return None
 
 
 def target_of(erasure: Erasure) -> str:

@@ -182,7 +182,7 @@ class EvidenceApi:
         return (
             Route("GET", "/v1/evidence/key", self.key),
             Route("GET", log, self._of_zone(self.search)),
-            Route("GET", "/v1/zones/{zone}/story", self._of_zone(self.story)),
+            Route("GET", f"{log}/story", self._of_zone(self.story)),
             Route("GET", f"{log}/checkpoint", self._of_zone(self.checkpoint)),
             Route("GET", f"{log}/key", self._of_zone(self.zone_key)),
             Route("GET", f"{log}/export", self._of_zone(self.export)),

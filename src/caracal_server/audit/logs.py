@@ -56,7 +56,9 @@ class Logs:
         return zone_id in self.settings.own_logs or self.zones.zone(zone_id) is not None
 
     def all(self) -> tuple[ZoneId, ...]:
-        return (*self.settings.own_logs, *(zone.id for zone in self.zones.zones()))
+        """Each once: apart, Audit's own are among those that it found stored."""
+        own = self.settings.own_logs
+        return tuple(dict.fromkeys((*own, *(zone.id for zone in self.zones.zones()))))
 
     @property
     def origin_prefix(self) -> str:

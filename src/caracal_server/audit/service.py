@@ -66,6 +66,7 @@ class AuditService:
     erasures: Erasures
     unfinished: Unfinished
     witnessing: Witnessing | None
+    sharding: Sharding
     anchoring: Anchoring
     story: Story
     shard_answers: tuple[Answer, ...]
@@ -132,7 +133,7 @@ class AuditService:
         exports = ExportApi(
             self.reader, self.sequencer, self.logs, self.clock, acting, self.retention
         )
-        erasures = ErasureApi(self.erasures, self.logs, acting)
+        erasures = ErasureApi(self.erasures, self.logs, acting, self.sharding.shards)
         return (
             *WitnessApi(self.witnessing, self.logs, authenticate).routes(),
             *exports.routes(),
@@ -172,6 +173,7 @@ def build_audit_service(
     witnessed = None if witnessing is None else witnessing.witnessed
     reader = EvidenceReader(store, checkpointer, logs, witnessed)
     opened = Opened(store, integrity)
+    erasures = Erasures(store, sequencer, logs, clock)
     receipts = Receipts(store, references, witnessed=witnessed, shards=sharding.shards)
     return AuditService(
         sequencer=sequencer,
@@ -185,11 +187,12 @@ def build_audit_service(
         tiles=TileView(store),
         retention=Retention(store, sequencer, clock),
         opened=opened,
-        erasures=Erasures(store, sequencer, logs, clock),
+        erasures=erasures,
         unfinished=Unfinished(
             store, sequencer, logs, clock, settings.unfinished_grace.total_seconds()
         ),
+        sharding=sharding,
         anchoring=Anchoring(sharding, store, sequencer, logs, clock, integrity),
         story=Story(reader, opened, sharding.shards, settings.page_limit),
-        shard_answers=ShardPeerApi(store, reader, opened, receipts, logs).answers(),
+        shard_answers=ShardPeerApi(store, reader, opened, receipts, erasures, logs).answers(),
     )

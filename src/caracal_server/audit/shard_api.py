@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Refused
+from caracal.authority.outcomes import Refused, Unavailable
 from caracal.evidence.proofs import consistency_nodes, prove_consistency
+from caracal_server.audit.erasures import Erasures
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.opened import Opened
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.receipts import Receipts
 from caracal_server.ports.evidence import EvidenceStore, StoredCheckpoint
-from caracal_server.ports.shards import Found, Grown
+from caracal_server.ports.shards import Found, Grown, Shredded, Shredding
 from caracal_server.web.peers.gate import Answer
 from caracal_server.web.peers.messages import (
     Fault,
@@ -31,6 +32,7 @@ class ShardPeerApi:
     reader: EvidenceReader
     opened: Opened
     receipts: Receipts
+    erasures: Erasures
     logs: Logs
 
     def answers(self) -> tuple[Answer, ...]:
@@ -38,6 +40,7 @@ class ShardPeerApi:
             Answer(Ask.SHARD_CHECKPOINTS, self.grown),
             Answer(Ask.SEARCH_SHARD, self.search),
             Answer(Ask.SHARD_RECEIPT, self.receipt),
+            Answer(Ask.SHRED_IN_SHARD, self.shred),
         )
 
     async def grown(self, _caller: Service, body: bytes) -> tuple[Grown, ...]:
@@ -68,6 +71,13 @@ class ShardPeerApi:
         asked = decode(body, SearchShard)
         page = await self.reader.search(asked.zone_id, asked.query)
         return Found(page.entries, await self.opened.of(asked.zone_id, page.entries))
+
+    async def shred(self, _caller: Service, body: bytes) -> Shredded:
+        """Erase what Audit was asked to erase, by an operator that it proved."""
+        outcome = await self.erasures.shred(decode(body, Shredding))
+        if isinstance(outcome, Refused):
+            raise Unavailable(outcome.reason, outcome.detail)
+        return outcome
 
     async def receipt(self, _caller: Service, body: bytes) -> ShardReceipt:
         asked = decode(body, ShardReceiptAsked)

@@ -43,7 +43,7 @@ class EntryPage(msgspec.Struct, frozen=True):
 
 def search(server: Server, log: str, filters: Mapping[str, str | None]) -> Iterator[EntryView]:
     """Yield the entries that fit, newest first, page by page; those that shards recorded in their turn."""
-    path = path_of("v1", "zones", log, "story")
+    path = path_of("v1", "zones", log, "evidence", "story")
     cursor: str | None = None
     while True:
         page = server.get(path, EntryPage, limit=PAGE, cursor=cursor, **filters)

@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from caracal_server.adapters.clock import SystemClock
+from caracal_server.cli.entries import place_of
 from caracal_server.cli.evidence_filters import SubjectOption
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.options import (
@@ -25,11 +26,19 @@ ReasonOption = Annotated[
 ]
 
 
-class ErasedView(msgspec.Struct, frozen=True):
-    """What became of it, as the server says."""
+class ErasedIn(msgspec.Struct, frozen=True):
+    """What became of it in one log."""
 
     count: int
     index: int | None
+
+
+class ErasedView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of it, as the server says: in all, and in each shard."""
+
+    count: int
+    index: int | None
+    shards: dict[str, ErasedIn] = {}
 
 
 def shred(
@@ -82,10 +91,13 @@ def redact(
 def _show(erased: ErasedView, done: str, *, json: bool) -> None:
     if json:
         print_json(erased)
-    elif erased.index is None:
+    elif not erased.count:
         say("nothing is held that opens such a commitment")
     else:
         what = "entry" if erased.count == 1 else "entries"
-        say(
-            f"{done}: {erased.count} {what}, as entry {erased.index} says; every proof holds as before"
+        told = {"": erased.index} | {name: one.index for name, one in erased.shards.items()}
+        places = [place_of(name, index) for name, index in told.items() if index is not None]
+        where = (
+            f"entry {places[0]} says" if len(places) == 1 else f"entries {', '.join(places)} say"
         )
+        say(f"{done}: {erased.count} {what}, as {where}; every proof holds as before")

@@ -1,12 +1,14 @@
 """The shards of the evidence logs, as the Audit that they belong to asks them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Refused
+from caracal.authority.subjects import User
 from caracal.evidence.commitments import Openings
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
 
@@ -32,6 +34,24 @@ class Found(msgspec.Struct, frozen=True):
     openings: dict[int, Openings] = {}
 
 
+class Shredding(msgspec.Struct, frozen=True):
+    """Whose openings are erased, or of when, on whose behalf: either a person or an instant."""
+
+    zone_id: ZoneId
+    why: str
+    actor: str
+    request: str
+    person: User | None = None
+    before: datetime | None = None
+
+
+class Shredded(msgspec.Struct, frozen=True):
+    """Of how many entries openings were erased; `index` is of the entry that says so, null if of none."""
+
+    count: int
+    index: int | None
+
+
 class Shard(Protocol):
     """One shard. It answers for the state of its own store when it was asked."""
 
@@ -48,6 +68,14 @@ class Shard(Protocol):
 
         Raises:
             Unavailable: as above.
+        """
+        ...
+
+    async def shred(self, shredding: Shredding) -> Shredded:
+        """Erase, on record there.
+
+        Raises:
+            Unavailable: it may not be done; doing it again goes on.
         """
         ...
 

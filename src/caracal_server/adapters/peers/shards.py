@@ -7,7 +7,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Refused
 from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.ports.evidence import EvidenceQuery
-from caracal_server.ports.shards import Found, Grown
+from caracal_server.ports.shards import Found, Grown, Shredded, Shredding
 from caracal_server.web.peers.messages import (
     KnownSizes,
     SearchShard,
@@ -29,6 +29,9 @@ class RemoteShard:
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> Found:
         return await self.channel.ask(Ask.SEARCH_SHARD, SearchShard(zone_id, query), Found)
+
+    async def shred(self, shredding: Shredding) -> Shredded:
+        return await self.channel.ask(Ask.SHRED_IN_SHARD, shredding, Shredded)
 
     async def receipt(self, reference: str, *, witnessed: bool) -> str | Refused:
         asked = ShardReceiptAsked(reference, witnessed)

@@ -80,6 +80,7 @@ class Ask(StrEnum):
     SHARD_CHECKPOINTS = "shard/checkpoints"
     SEARCH_SHARD = "shard/search"
     SHARD_RECEIPT = "shard/receipt"
+    SHRED_IN_SHARD = "shard/shred"
 
     @property
     def path(self) -> str:
@@ -110,6 +111,7 @@ PERMISSIONS: Final = {
     Ask.SHARD_CHECKPOINTS: _may(Service.AUDIT, Service.AUDIT),
     Ask.SEARCH_SHARD: _may(Service.AUDIT, Service.AUDIT),
     Ask.SHARD_RECEIPT: _may(Service.AUDIT, Service.AUDIT),
+    Ask.SHRED_IN_SHARD: _may(Service.AUDIT, Service.AUDIT),
 }
 
 
