@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from assurance import page
+from assurance import baseline, page
 from assurance.register import load
 from assurance.results import Verdict, run
 
@@ -24,6 +24,8 @@ def main() -> int:
         (ROOT / page.PATH).write_text(page.render(areas))
         return 0
     verdicts = run(areas, ROOT, options.only)
+    if not options.only:
+        baseline.keep(ROOT, verdicts)
     print(_table(verdicts))
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts), indent=2))

@@ -43,14 +43,14 @@ def write_test(project: Path, *, of_the_core: str, of_the_server: str) -> None:
 def test_a_fully_covered_suite_passes(project: Path, capfd) -> None:
     write_test(project, of_the_core=BOTH_WAYS, of_the_server=BOTH_WAYS)
 
-    assert run_tests([], root=project) == 0
+    assert run_tests([], root=project, processes=1) == 0
     assert re.fullmatch(r"=+ 2 passed in [0-9.]+s =+", capfd.readouterr().out.splitlines()[-1])
 
 
 def test_an_uncovered_branch_of_the_core_misses_the_gate(project: Path, capfd) -> None:
     write_test(project, of_the_core="    decide(True)\n", of_the_server=BOTH_WAYS)
 
-    assert run_tests([], root=project) == 1
+    assert run_tests([], root=project, processes=1) == 1
     *said, closing = capfd.readouterr().out.splitlines()
     assert "coverage gate missed: the pure packages" in said
     assert "coverage gate missed: everything else" not in said
@@ -60,7 +60,7 @@ def test_an_uncovered_branch_of_the_core_misses_the_gate(project: Path, capfd) -
 def test_too_little_coverage_of_the_server_misses_the_gate(project: Path, capfd) -> None:
     write_test(project, of_the_core=BOTH_WAYS, of_the_server="    decide(True)\n")
 
-    assert run_tests([], root=project) == 1
+    assert run_tests([], root=project, processes=1) == 1
     said = capfd.readouterr().out.splitlines()
     assert "coverage gate missed: everything else" in said
     assert "coverage gate missed: the pure packages" not in said
@@ -69,7 +69,7 @@ def test_too_little_coverage_of_the_server_misses_the_gate(project: Path, capfd)
 def test_a_failing_test_fails_and_pytest_has_the_last_word(project: Path, capfd) -> None:
     write_test(project, of_the_core="    assert decide(True) == 'no'\n", of_the_server=BOTH_WAYS)
 
-    assert run_tests([], root=project) == 1
+    assert run_tests([], root=project, processes=1) == 1
     *said, closing = capfd.readouterr().out.splitlines()
     assert "tests failed, so no gate is judged" in said
     assert re.fullmatch(r"=+ 1 failed, 1 passed in [0-9.]+s =+", closing)
