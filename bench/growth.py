@@ -3,7 +3,8 @@
 Usage: python -m bench.growth [--entries N] [--batch B] [--database URL]
 
 Prints a line for each tenth of the entries: microseconds an entry in commits of B entries, the resident
-memory of the process, the size of the database, and what the proof of an entry takes: time, rows, tiles.
+memory of the process, the size of the database, what the proof of an entry takes: time, rows, tiles, and
+how long it takes to find one request, and the newest page of a session.
 """
 
 import argparse
@@ -26,11 +27,18 @@ from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.migrations import migrate
 from caracal_server.audit.tail import load_tree
-from caracal_server.ports.evidence import LogBatch, LogPosition, StoredEntry, TreeNode
+from caracal_server.ports.evidence import (
+    EvidenceQuery,
+    LogBatch,
+    LogPosition,
+    StoredEntry,
+    TreeNode,
+)
 
 ZONE = ZoneId("growth")
 STEPS = 10
 PROOFS = 200
+LOOK_UPS = 50
 KIB = 1024
 
 
@@ -78,13 +86,31 @@ async def prove(store: SqlEvidenceStore, tree: TreeState) -> tuple[float, float,
     return spent, rows / PROOFS, tiles / PROOFS
 
 
+async def look_up(store: SqlEvidenceStore, tree: TreeState) -> tuple[float, float]:
+    """Milliseconds until a request, and a session's newest entries, are found: on average over random ones."""
+    spent = []
+    for fields in ("request", "session"):
+        begun = time.perf_counter()
+        for _ in range(LOOK_UPS):
+            number = random.randrange(tree.size)
+            wanted = (
+                f"request-{number:026d}" if fields == "request" else f"session-{number // 50:026d}"
+            )
+            found = await store.search(ZONE, EvidenceQuery(**{fields: wanted}))
+            assert found, wanted
+        spent.append((time.perf_counter() - begun) * 1000 / LOOK_UPS)
+    return spent[0], spent[1]
+
+
 async def grow(url: str, file: Path | None, entries: int, batch: int) -> None:
     """Append, and measure on the way."""
     database = await open_database(url)
     await migrate(database)
     store = SqlEvidenceStore(database)
     tree = await load_tree(store, ZONE)
-    print("   entries  us/entry  max RSS MiB  file MiB  proof ms  rows  tiles")
+    print(
+        "   entries  us/entry  max RSS MiB  file MiB  proof ms  rows  tiles  request ms  session ms"
+    )
     for _ in range(STEPS):
         goal, spent = tree.size + entries // STEPS, 0.0
         while tree.size < goal:
@@ -96,10 +122,11 @@ async def grow(url: str, file: Path | None, entries: int, batch: int) -> None:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
         size = file.stat().st_size / KIB / KIB if file else 0
         milliseconds, rows, tiles = await prove(store, tree)
+        request, session = await look_up(store, tree)
         took = spent * STEPS * 1e6 / entries
         print(
             f"{tree.size:10d}  {took:8.1f}  {memory:11.0f}  {size:8.0f}"
-            f"  {milliseconds:8.2f}  {rows:4.1f}  {tiles:5.1f}",
+            f"  {milliseconds:8.2f}  {rows:4.1f}  {tiles:5.1f}  {request:10.2f}  {session:10.2f}",
             flush=True,
         )
     await database.close()
