@@ -87,7 +87,7 @@ async def prove(store: SqlEvidenceStore, tree: TreeState) -> tuple[float, float,
 
 
 async def look_up(store: SqlEvidenceStore, tree: TreeState) -> tuple[float, float]:
-    """Milliseconds until a request, and a session's newest entries, are found: on average over random ones."""
+    """Milliseconds until a request, and a session's newest entries, are found, on average."""
     spent = []
     for fields in ("request", "session"):
         begun = time.perf_counter()

@@ -10,6 +10,7 @@ from caracal.evidence.checkpoints import verify_checkpoint
 from caracal.evidence.notes import VerifierKey
 from caracal.evidence.proofs import verify_inclusion
 from caracal.evidence.tiles import EntryBundle, Tile
+from caracal.wire.dropped_entries import verify_log
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.tables import evidence_entry
@@ -112,7 +113,11 @@ async def test_a_log_goes_on_without_its_beginning(service):
     assert service.sweep.check() is None
     assert (await reader.entry(ZONE, 511)).reason is Reason.EVIDENCE_DROPPED
     assert (await reader.entry(ZONE, 512)).index == 512
-    assert (await reader.export(ZONE)).reason is Reason.EVIDENCE_DROPPED
+    pieces = b"".join([piece async for piece in await reader.export(ZONE)])
+    report = verify_log(
+        pieces.splitlines(keepends=True), KEY, [verify_checkpoint(signed.note, KEY)]
+    )
+    assert (report.first, report.entries) == (512, SIZE + 2 - 512)
     await service.checkpointer.sign(ZONE)
     assert (await service.tiles.read(ZONE, EntryBundle(1))).reason is Reason.EVIDENCE_DROPPED
     assert len(await service.tiles.read(ZONE, Tile(0, 1))) == 8192

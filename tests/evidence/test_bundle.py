@@ -70,14 +70,14 @@ def test_a_whole_log_verifies():
     note = signed_log(ENTRIES)[0]
     checkpoint = verify_checkpoint(note, KEY)
     assert verify_bundle(WHOLE, KEY) == BundleReport(
-        checkpoint, Contents.WHOLE, 7, KEY, note, "given"
+        checkpoint, Contents.WHOLE, 0, 7, KEY, note, "given"
     )
 
 
 def test_a_selection_verifies():
     note = signed_log(ENTRIES)[0]
     checkpoint = verify_checkpoint(note, KEY)
-    report = BundleReport(checkpoint, Contents.SELECTION, 4, KEY, note, "given")
+    report = BundleReport(checkpoint, Contents.SELECTION, 0, 4, KEY, note, "given")
     assert verify_bundle(iter(SELECTION), KEY) == report
 
 

@@ -18,7 +18,7 @@ from tests.evidence.naive_tree import naive_path, naive_root
 from tests.evidence.signing import key_pair
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "evidence-format.md").read_text()
-WHOLE, SELECTION = (
+WHOLE, SELECTION, REST = (
     block.encode().splitlines(keepends=True)
     for block in re.findall(r"```jsonl\n(.*?)```", DOCUMENT, re.DOTALL)
 )
@@ -40,6 +40,21 @@ def root_signed_in(note: str, verifier_key: str) -> tuple[int, bytes]:
     return int(text.split("\n")[1]), b64decode(text.split("\n")[2])
 
 
+def grown(first: int, peaks: list[bytes], entries: list[bytes]) -> bytes:
+    """The root over subtrees and entries: neighbours of one width become one, at last all from the right."""
+    widths = [1 << bit for bit in range(first.bit_length()) if first >> bit & 1][::-1]
+    tree = list(zip(widths, peaks, strict=True))
+    for entry in entries:
+        tree.append((1, sha256(b"\x00" + entry).digest()))
+        while len(tree) > 1 and tree[-1][0] == tree[-2][0]:
+            (width, left), (_, right) = tree[-2:]
+            tree[-2:] = [(2 * width, sha256(b"\x01" + left + right).digest())]
+    root = tree[-1][1]
+    for _, left in tree[-2::-1]:
+        root = sha256(b"\x01" + left + root).digest()
+    return root
+
+
 def verify_as_documented(lines: list[bytes], verifier_key: str) -> None:
     header, *_, closing = map(json.loads, lines)
     assert header["verifier_key"] == verifier_key
@@ -51,12 +66,14 @@ def verify_as_documented(lines: list[bytes], verifier_key: str) -> None:
         assert sha256(b"\x00" + entry).hexdigest() == said["leaf"]
         entries.append(entry)
     assert closing == {"count": len(entries), "sha256": sha256(b"".join(lines[:-1])).hexdigest()}
-    assert len(entries) == size
-    assert naive_root(entries) == root
+    first, peaks = header.get("first", 0), list(map(bytes.fromhex, header.get("peaks", ())))
+    assert first + len(entries) == size
+    assert grown(first, peaks, entries) == root
 
 
 def test_another_verifier_accepts_the_documented_bundle():
     verify_as_documented(WHOLE, KEY_LINE)
+    verify_as_documented(REST, KEY_LINE)
     forged = [WHOLE[0].replace(b"log\\n3", b"log\\n2"), *WHOLE[1:]]
     with pytest.raises(InvalidSignature):
         verify_as_documented(forged, KEY_LINE)
@@ -67,6 +84,7 @@ def test_ours_accepts_the_documented_bundles():
     assert key == key_pair("caracal.example/log")[0]
     assert verify_bundle(WHOLE, key).entries == 3
     assert verify_bundle(SELECTION, key).entries == 1
+    assert (verify_bundle(REST, key).first, verify_bundle(REST, key).entries) == (1, 2)
     with pytest.raises(BundleError, match="entry 1, line 3: "):
         verify_bundle([line.replace(b"refuse", b"permit") for line in WHOLE], key)
 

@@ -1,5 +1,6 @@
 """A pack answers from verified entries only, and every answer changes when an event is taken out."""
 
+import contextlib
 import io
 import json
 import zipfile
@@ -19,6 +20,7 @@ from caracal_server.evidence_pack.faults import PackFault
 from caracal_server.evidence_pack.packing import MANIFEST, OSCAL, STATEMENTS, make, verify
 from caracal_server.evidence_pack.questions import Outcome, Period
 from caracal_server.evidence_pack.statements import Query, load_statements
+from tests.evidence.rests import rest
 from tests.evidence.signing import key_pair, signed_log
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,24 @@ def bundle(story: Sequence[Entry]) -> tuple[bytes, object]:
     lines = [writer.header()]
     lines += [writer.entry(at, one, leaf_hash(one)) for at, one in enumerate(entries)]
     return b"".join([*lines, writer.closing()]), key
+
+
+def test_a_rest_is_packed_for_a_period_that_it_holds_all_of(tmp_path):
+    dropped = entry(Kind.EVIDENCE_DROP, "r-6", at=20, actor="root (t-1)", end_index=1)
+    entries = [canonical_json(msgspec.to_builtins(one)) for one in (*STORY, dropped)]
+    for first, since, fault in (
+        (1, 9, "what was before was dropped"),
+        (5, 10, "are missing"),
+        (1, 10, ""),
+    ):
+        log = tmp_path / f"{first}-{since}.jsonl"
+        log.write_bytes(b"".join(rest(entries, first, name="caracal.test/evidence/zone-1")))
+        made, period = io.BytesIO(), Period(since, 2**52)
+        with pytest.raises(PackFault, match=fault) if fault else contextlib.nullcontext():
+            make(made, logs={"zone-1": log}, period=period, version="1", more={})
+    (tmp_path / "pack.zip").write_bytes(made.getvalue())
+    report = verify(tmp_path / "pack.zip", [key_pair("caracal.test/evidence/zone-1")[0]])
+    assert report.manifest.logs[0].size == len(entries) - 1
 
 
 def packed(folder: Path, story: Sequence[Entry] = STORY, period: Period = EVER) -> Path:

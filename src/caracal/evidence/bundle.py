@@ -18,8 +18,10 @@ import msgspec
 
 from caracal.evidence.bundle_lines import (
     FORMAT,
+    REST_FORMAT,
     Contents,
     EntryLine,
+    Format,
     Header,
     is_closing,
     parse_entry,
@@ -36,6 +38,7 @@ from caracal.evidence.proofs import InclusionProof, verify_inclusion
 from caracal.evidence.tree import TreeState, leaf_hash
 
 _BATCH = 512
+_EMPTY = TreeState()
 
 
 class BundleReport(msgspec.Struct, frozen=True):
@@ -43,6 +46,8 @@ class BundleReport(msgspec.Struct, frozen=True):
 
     checkpoint: Checkpoint
     contents: Contents
+    first: int
+    """The entry that a rest begins with; 0 of all others."""
     entries: int
     key: VerifierKey
     note: str
@@ -58,18 +63,25 @@ class BundleWriter:
     It does no I/O and keeps nothing of the entries, so a store can be paged through.
     """
 
-    def __init__(self, note: str, key: VerifierKey, contents: Contents) -> None:
-        """Take the signed checkpoint `note`, made by the log's `key`.
+    def __init__(
+        self, note: str, key: VerifierKey, contents: Contents, before: TreeState = _EMPTY
+    ) -> None:
+        """Take the signed checkpoint `note`, made by the log's `key`; of a rest, the tree before it.
 
         Raises:
-            EvidenceError: `key` did not sign it.
+            EvidenceError: `key` did not sign it, or there is no rest after that tree.
         """
         self._size = verify_checkpoint(note, key).size
-        self._header = render_header(Header(note, contents, FORMAT, key.render()))
-        self._whole = contents is Contents.WHOLE
+        form: Format = REST_FORMAT if contents is Contents.REST else FORMAT
+        peaks = tuple(peak.hex() for peak in before.peaks)
+        header = Header(note, contents, form, key.render(), before.size, peaks)
+        if header.before().size > self._size:
+            raise EvidenceError("there is no rest of the log after that")
+        self._header = render_header(header)
+        self._whole = contents is not Contents.SELECTION
         self._digest = sha256()
         self._count = 0
-        self._next = 0
+        self._next = before.size
 
     def header(self) -> bytes:
         """Return the first line."""
@@ -123,7 +135,8 @@ def verify_bundle(
         trusted_key: the log's key, known from elsewhere; None to make do with the one
             the bundle brings along, which the report then says.
         kept: checkpoints of this log that somebody verified and kept, such as those of receipts. A
-            whole log must have begun as each of them says; a selection can not be held to any.
+            whole log must have begun as each of them says; a rest can be held to those that are not of
+            fewer entries than it lacks, a selection to none.
 
     Raises:
         BundleError: it does not verify. Nothing in it may then be believed.
@@ -134,10 +147,10 @@ def verify_bundle(
         header, key, checkpoint = _open_header(line, trusted_key)
     except EvidenceError as fault:
         raise BundleError(str(fault), line=number) from fault
-    whole = header.contents is Contents.WHOLE
-    if kept and not whole:
+    selection = header.contents is Contents.SELECTION
+    if kept and selection:
         raise BundleError("a selection can not be held to what was kept: take the whole log")
-    body = _WholeLog(checkpoint, kept) if whole else _Selection(checkpoint)
+    body = _Selection(checkpoint) if selection else _Log(checkpoint, kept, header.before())
     digest = sha256(line)
     for number, line in numbered:
         if is_closing(line):
@@ -152,38 +165,55 @@ def verify_bundle(
         raise BundleError("something follows the closing line", line=number + 1)
     body.finish()
     source: Literal["given", "embedded"] = "embedded" if trusted_key is None else "given"
-    return BundleReport(checkpoint, header.contents, body.count, key, header.checkpoint, source)
+    return BundleReport(
+        checkpoint=checkpoint,
+        contents=header.contents,
+        first=header.first,
+        entries=body.count,
+        key=key,
+        note=header.checkpoint,
+        key_source=source,
+    )
 
 
-class _WholeLog:
-    """Takes every entry in turn and rebuilds the tree."""
+class _Log:
+    """Takes every entry in turn and rebuilds the tree, from that of the entries before the first on."""
 
-    def __init__(self, checkpoint: Checkpoint, kept: Sequence[Checkpoint]) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, kept: Sequence[Checkpoint], before: TreeState
+    ) -> None:
         self._checkpoint = checkpoint
+        self._first = before.size
+        self._tree = before
+        self._leaves: list[bytes] = []
+        self._next = before.size
         self._kept: dict[int, list[Checkpoint]] = {}
         for one in kept:
             self._require_of_this_log(one)
             self._kept.setdefault(one.size, []).append(one)
-        self._tree = TreeState()
-        self._leaves: list[bytes] = []
-        self.count = 0
+        if self._first in self._kept:
+            self._hold_to(self._kept[self._first])
+
+    @property
+    def count(self) -> int:
+        return self._next - self._first
 
     def take(self, number: int, line: bytes) -> None:
-        if self.count == self._checkpoint.size:
+        if self._next == self._checkpoint.size:
             raise BundleError("the log has no more entries than this", line=number)
         try:
             self._leaves.append(self._verified_leaf(parse_entry(line)))
         except EvidenceError as fault:
-            raise BundleError(str(fault), line=number, index=self.count) from fault
-        self.count += 1
+            raise BundleError(str(fault), line=number, index=self._next) from fault
+        self._next += 1
         if len(self._leaves) == _BATCH:
             self._plant()
-        if self.count in self._kept:
-            self._hold_to(self._kept[self.count])
+        if self._next in self._kept:
+            self._hold_to(self._kept[self._next])
 
     def finish(self) -> None:
-        if self.count != self._checkpoint.size:
-            raise BundleError("missing", index=self.count)
+        if self._next != self._checkpoint.size:
+            raise BundleError("missing", index=self._next)
         self._plant()
         if self._tree.root() != self._checkpoint.root:
             raise BundleError("the entries do not have the root that was signed")
@@ -195,17 +225,22 @@ class _WholeLog:
             raise BundleError(
                 f"the log had {kept.size} entries once, and now {self._checkpoint.size}"
             )
+        if kept.size < self._first:
+            raise BundleError(
+                f"what was kept is of {kept.size} entries, and the first {self._first} were dropped since: "
+                "hold an export from before that to it"
+            )
 
     def _hold_to(self, kept: Sequence[Checkpoint]) -> None:
         self._plant()
         if any(self._tree.root() != one.root for one in kept):
             raise BundleError(
-                f"the first {self.count} entries are not those that the log signed for before: "
+                f"the first {self._next} entries are not those that the log signed for before: "
                 "it was rewritten"
             )
 
     def _verified_leaf(self, found: EntryLine) -> bytes:
-        if found.index != self.count:
+        if found.index != self._next:
             raise EvidenceError(f"its place is taken by entry {found.index}")
         if found.path is not None:
             raise EvidenceError("an entry of a whole log has no path")

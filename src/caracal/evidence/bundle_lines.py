@@ -10,11 +10,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from caracal.evidence.canonical import canonical_json
+from caracal.evidence.canonical import JsonValue, canonical_json
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.tree import HASH_BYTES
+from caracal.evidence.tree import HASH_BYTES, TreeState
 
 FORMAT: Final = "caracal-evidence/1"
+REST_FORMAT: Final = "caracal-evidence/2"
+"""Of bundles whose first entries are missing: a verifier that knows the other only must refuse them."""
+Format = Literal["caracal-evidence/1", "caracal-evidence/2"]
 MAX_LINE_BYTES = 4 * 1024 * 1024
 
 _ENTRY_PREFIX = b'{"entry":'
@@ -34,15 +37,36 @@ class Contents(Enum):
     """Every entry from the first to the checkpoint's size: nothing is left out."""
     SELECTION = "selection"
     """Some entries, each proven by itself. Nothing is said about the others."""
+    REST = "rest"
+    """Every entry from some first one on; of those before it, the hashes that the tree needs."""
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first line. A new field needs a new `format`."""
+    """The first line. A new field needs a new `format`.
+
+    Attributes:
+        first: of a rest: the first entry that it holds; `peaks` are those of the tree before it, in hex.
+    """
 
     checkpoint: str
     contents: Contents
-    format: Literal["caracal-evidence/1"]
+    format: Format
     verifier_key: str
+    first: int = 0
+    peaks: tuple[str, ...] = ()
+
+    def before(self) -> TreeState:
+        """The tree of the entries that the bundle does not begin with.
+
+        Raises:
+            EvidenceError: there is none, or one where the contents allow none.
+        """
+        rest = self.contents is Contents.REST
+        if rest != (self.format == REST_FORMAT) or rest != (self.first > 0):
+            raise EvidenceError("contents, format and first entry do not go together")
+        if not all(_HEX_HASH.fullmatch(peak) for peak in self.peaks):
+            raise EvidenceError("the peaks are not hashes")
+        return TreeState.resume(self.first, map(bytes.fromhex, self.peaks))
 
 
 class EntryLine(msgspec.Struct, frozen=True):
@@ -56,12 +80,14 @@ class EntryLine(msgspec.Struct, frozen=True):
 
 def render_header(header: Header) -> bytes:
     """Render the first line."""
-    fields = {
+    fields: dict[str, JsonValue] = {
         "checkpoint": header.checkpoint,
         "contents": header.contents.value,
         "format": header.format,
         "verifier_key": header.verifier_key,
     }
+    if header.contents is Contents.REST:
+        fields |= {"first": header.first, "peaks": list(header.peaks)}
     return canonical_json(fields) + b"\n"
 
 
@@ -78,6 +104,7 @@ def parse_header(line: bytes) -> Header:
         raise EvidenceError(f"not the header of a {FORMAT} bundle") from None
     if render_header(header) != line:
         raise EvidenceError("the header is not canonical")
+    header.before()
     return header
 
 

@@ -16,7 +16,7 @@ from caracal.evidence.proofs import (
     prove_consistency,
     prove_inclusion,
 )
-from caracal.evidence.tree import NodeId
+from caracal.evidence.tree import NodeId, TreeState, peak_nodes
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.logs import Logs
 from caracal_server.audit.receipts import Covering
@@ -130,16 +130,13 @@ class EvidenceReader:
         The store is copied, not judged: the bundle of a falsified log is made, and does not verify.
         When nothing is signed any more, because a log is broken, it goes up to what was signed last.
         Where it is to be `witnessed`, it goes up to what a quorum of witnesses cosigned last.
-        A log whose beginning was dropped is not whole any more: refused, with where it begins now.
+        Of a log whose beginning was dropped, it is the rest.
         """
-        first = await self._store.first_kept(zone_id)
-        if first:
-            return _dropped(first)
         if witnessed:
             cosigned = None if self._witnessed is None else await self._witnessed(zone_id)
             if cosigned is None:
                 return Refused(Reason.RECEIPT_NOT_WITNESSED, "no quorum cosigned this log yet")
-            return self._bundle(zone_id, cosigned)
+            return await self._pieces(zone_id, cosigned)
         try:
             checkpoint = await self._checkpointer.sign(zone_id)
         except Unavailable as fault:
@@ -148,13 +145,30 @@ class EvidenceReader:
             if signed is None:
                 raise
             checkpoint = signed
-        return self._bundle(zone_id, checkpoint)
+        return await self._pieces(zone_id, checkpoint)
 
-    async def _bundle(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, zone_id: ZoneId, checkpoint: StoredCheckpoint
+    ) -> AsyncIterator[bytes] | Refused:
+        first = await self._store.first_kept(zone_id)
+        if first >= checkpoint.size > 0:
+            return _dropped(first)
+        nodes = await self._nodes(zone_id, peak_nodes(first))
+        peaks = [nodes.get((node.level, node.index)) for node in peak_nodes(first)]
+        if None in peaks:
+            raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "the log's tree is not whole")
+        before = TreeState(first, tuple(peak for peak in peaks if peak is not None))
+        return self._bundle(zone_id, checkpoint, before)
+
+    async def _bundle(
+        self, zone_id: ZoneId, checkpoint: StoredCheckpoint, before: TreeState
+    ) -> AsyncIterator[bytes]:
         key = self._logs.signer_of(zone_id, checkpoint.note)
-        writer = BundleWriter(checkpoint.note, key, Contents.WHOLE)
+        writer = BundleWriter(
+            checkpoint.note, key, Contents.REST if before.size else Contents.WHOLE, before
+        )
         chunk = bytearray(writer.header())
-        async for entry in self._store.scan(zone_id, 0, checkpoint.size):
+        async for entry in self._store.scan(zone_id, before.size, checkpoint.size):
             chunk += writer.entry(entry.index, entry.data, entry.leaf_hash)
             if len(chunk) >= EXPORT_CHUNK_BYTES:
                 yield bytes(chunk)

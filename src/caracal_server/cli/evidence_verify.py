@@ -8,13 +8,14 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from caracal.evidence.bundle import BundleReport, verify_bundle
+from caracal.evidence.bundle import BundleReport
 from caracal.evidence.bundle_lines import Contents
 from caracal.evidence.checkpoints import Checkpoint
 from caracal.evidence.errors import BundleError
 from caracal.evidence.notes import VerifierKey
 from caracal.evidence.openings import HeldOpenings
 from caracal.evidence.witness_keys import Cosigned
+from caracal.wire.dropped_entries import verify_log
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.cosigners import (
     PolicyOption,
@@ -49,6 +50,7 @@ class Verified(msgspec.Struct, frozen=True):
     key_source: str
     cosigned: tuple[Cosigned, ...]
     opened: int | None = None
+    first: int = 0
 
 
 class NotVerified(msgspec.Struct, frozen=True):
@@ -137,7 +139,7 @@ def _verify_file(
             progress("verifying", total=file.stat().st_size, quiet=quiet) as steps,
         ):
             if openings is None:
-                return verify_bundle(_counted(stream, steps), key, kept), None
+                return verify_log(_counted(stream, steps), key, kept), None
             return _with_openings(_counted(stream, steps), key, kept, openings)
     except OSError as fault:
         named = file if openings is None or fault.filename in {None, str(file)} else openings
@@ -155,7 +157,7 @@ def _with_openings(
                 holding.take(line)
                 yield line
 
-        report = verify_bundle(held(), key, kept)
+        report = verify_log(held(), key, kept)
         holding.finish()
     if holding.origin != report.checkpoint.origin:
         raise BundleError(f"the openings are of the log {holding.origin}")
@@ -183,6 +185,7 @@ def _rendered(
         key_source=report.key_source,
         cosigned=cosigned,
         opened=opened,
+        first=report.first,
     )
 
 
@@ -190,8 +193,11 @@ def _show(
     file: Path, report: BundleReport, cosigned: tuple[Cosigned, ...], opened: int | None
 ) -> None:
     shown = _rendered(file, report, cosigned, opened)
-    whole = report.contents is Contents.WHOLE
-    what = "every entry of the log, none left out" if whole else "a selection, each entry proven"
+    what = {
+        Contents.WHOLE: "every entry of the log, none left out",
+        Contents.REST: f"every entry from {report.first} on; the log says that those before were dropped",
+        Contents.SELECTION: "a selection, each entry proven",
+    }[report.contents]
     print_fields(
         (
             ("file", shown.file),

@@ -3,9 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from caracal.authority.events import Kind
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint_by_any
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey
@@ -21,9 +18,8 @@ from caracal.evidence.tiles import (
     split_hashes,
 )
 from caracal.evidence.tree import EMPTY_ROOT
+from caracal.wire.dropped_entries import RecordedDrops
 from caracal_server.cli.tile_sources import CHECKPOINT, TileSource, need, read_place
-
-_DROP = f'"kind":"{Kind.EVIDENCE_DROP}"'.encode()
 
 
 class LogFault(Exception):
@@ -34,10 +30,6 @@ class LogFault(Exception):
         self.reason = reason
         self.entry = entry
         self.file = file
-
-
-class _Dropped(msgspec.Struct, frozen=True):
-    end_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class LogCheck:
         self._checkpoint = checkpoint
         self._builder = TileBuilder()
         self._dropped = 0
-        self._recorded = 0
+        self._drops = RecordedDrops()
 
     def run(self, advance: Callable[[int], None]) -> Whole:
         """Recompute everything; `advance` is told of entries.
@@ -91,7 +83,7 @@ class LogCheck:
         root = self._builder.root() if self._checkpoint.size else EMPTY_ROOT
         if root != self._checkpoint.root:
             raise LogFault("the entries do not have the root that was signed", file=CHECKPOINT)
-        if self._dropped > self._recorded:
+        if self._dropped > self._drops.end:
             raise LogFault("entries are missing, and no entry says they were dropped", entry=0)
         return Whole(self._checkpoint, self._dropped)
 
@@ -116,8 +108,7 @@ class LogCheck:
                     f"it does not have the hash that {tile.path} says", entry=at, file=bundle.path
                 )
         for entry in entries:
-            if _DROP in entry:
-                self._recorded = max(self._recorded, _end_of_drop(entry))
+            self._drops.take(entry)
         return leaves
 
     def _require_tile(self, tile: Tile, hashes: bytes) -> None:
@@ -142,10 +133,3 @@ class LogCheck:
         except EvidenceError as fault:
             raise LogFault(str(fault), entry=tile.start, file=tile.path) from None
         return data
-
-
-def _end_of_drop(entry: bytes) -> int:
-    try:
-        return msgspec.json.decode(entry, type=_Dropped).end_index
-    except msgspec.DecodeError:
-        return 0

@@ -5,9 +5,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.bundle_lines import is_closing, parse_entry
 from caracal.evidence.errors import BundleError, EvidenceError
+from caracal.wire.dropped_entries import verify_log
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.key_files import parse_log_key
@@ -23,7 +23,7 @@ def proven_entries(file: Path, log_key: str | None) -> Iterator[tuple[int, bytes
     try:
         with file.open("rb") as stream:
             first, second = _Digested(stream), _Digested(stream)
-            verify_bundle(iter(first), key)
+            verify_log(iter(first), key)
             stream.seek(0)
             lines = iter(second)
             next(lines)

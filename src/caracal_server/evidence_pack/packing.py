@@ -7,10 +7,10 @@ from typing import BinaryIO
 import msgspec
 
 from caracal.authority.events import Entry
-from caracal.evidence.bundle import verify_bundle
 from caracal.evidence.bundle_lines import MAX_LINE_BYTES, Contents, is_closing, parse_entry
 from caracal.evidence.errors import BundleError, EvidenceError
 from caracal.evidence.notes import VerifierKey
+from caracal.wire.dropped_entries import verify_log
 from caracal_server.evidence_pack import archive, oscal
 from caracal_server.evidence_pack.archive import Archive, open_archive
 from caracal_server.evidence_pack.faults import PackFault
@@ -151,11 +151,16 @@ def _examine(
 ) -> LogFile:
     examination = Examination(period)
     try:
-        report = verify_bundle(_examined(lines, examination), key)
+        report = verify_log(_examined(lines, examination), key)
     except BundleError as fault:
         raise PackFault(f"{name} does not verify: {fault}") from None
-    if report.contents is not Contents.WHOLE:
+    if report.contents is Contents.SELECTION:
         raise PackFault(f"{name} is a selection; a pack holds whole logs")
+    if report.first and (examination.first_at or 0) > period.since:
+        raise PackFault(
+            f"{name} begins with entry {report.first}, later than the period: what was before was dropped; "
+            "take a later period, or an export from before"
+        )
     if report.checkpoint.origin.rpartition("/")[2] != log:
         raise PackFault(f"{name} is not the log {log}, but {report.checkpoint.origin}")
     held_to = report.key.render()

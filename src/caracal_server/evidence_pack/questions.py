@@ -63,7 +63,7 @@ class _Tally:
 
 
 class Examination:
-    """Takes a whole log's entries in order; entries before the period are remembered, not judged."""
+    """Takes a log's entries in order; entries before the period are remembered, not judged."""
 
     def __init__(self, period: Period) -> None:
         self._period = period
@@ -71,10 +71,13 @@ class Examination:
         self._minted: set[str] = set()
         self._spent: set[str] = set()
         self._allowed: set[str] = set()
+        self.first_at: int | None = None
         self.last_at = 0
 
     def take(self, index: int, entry: Entry) -> None:
         self.last_at = entry.at
+        if self.first_at is None:
+            self.first_at = entry.at
         if self._period.covers(entry):
             self._judge(index, entry)
         if entry.verdict is not Verdict.ALLOW:
