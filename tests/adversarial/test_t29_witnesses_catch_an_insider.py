@@ -9,11 +9,14 @@ import shutil
 import httpx
 import pytest
 
+from caracal.evidence.witness_keys import WitnessKey
 from caracal.evidence.witness_policy import parse_policy
 from tests.support.deployment import deployed, eventually, reason
 from tests.support.insider import rewrite_history
 from tests.support.running import running_caracal
 from tests.support.witnesses import foreign_witness, start_witness
+
+STRANGER = WitnessKey("stranger", bytes(range(32)))
 
 
 class Scene:
@@ -111,6 +114,11 @@ def test_every_log_is_cosigned_by_a_witness_of_ours_and_one_we_did_not_write(sce
         named = [part for key in keys for part in ("--witness-key", key)]
         shown = running.ask("evidence", "verify", str(scene.bundle), *named)
         assert len(shown["cosigned"]) == 2
+        stranger = ("--witness-key", STRANGER.render())
+        more = ("evidence", "verify", str(scene.bundle), *named, *stranger)
+        assert running.run(*more).returncode == 1
+        assert len(running.ask(*more, "--quorum", "2")["cosigned"]) == 2
+        assert running.run(*more, "--quorum", "4").returncode == 2
         note = text(running, f"/v1/zones/{scene.zone.id}/evidence/checkpoint")
         scene.checkpoint.write_text(note)
         reference = answer.headers["caracal-receipt"]

@@ -66,14 +66,16 @@ def test_it_fails_with_the_key_of_another_log(tmp_path):
 def test_its_commands_verify_what_an_auditor_is_given(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     case = VECTORS[-1]
-    Path("order-1.tlog-proof").write_text(case["receipt"])
-    Path("log.key").write_text(case["log_key"] + "\n")
+    # A shard's receipt and key are of no other kind: tests/apart has those of a real one.
+    for receipt, key in (("order-1", "log"), ("order-2", "shard")):
+        Path(f"{receipt}.tlog-proof").write_text(case["receipt"])
+        Path(f"{key}.key").write_text(case["log_key"] + "\n")
     for number, key in enumerate(case["witness_keys"], 1):
         Path(f"w{number}.key").write_text(key + "\n")
     entries = [json.dumps({"number": number}).encode() for number in range(case["size"])]
     Path("shop.jsonl").write_bytes(exported(entries, parse_receipt(case["receipt"]).note))
     commands = [line for line in "".join(SHELL).splitlines() if line.startswith("caracal ")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         ended = cli(*shlex.split(command)[1:])
         assert ended.code == 0, ended.err

@@ -1,5 +1,6 @@
 """Who must have cosigned: keys and policies on the command line, and checkpoints that were kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,7 +9,7 @@ import typer
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint
 from caracal.evidence.errors import BundleError, EvidenceError
 from caracal.evidence.notes import MAX_NOTE_BYTES, VerifierKey, parse_note
-from caracal.evidence.witness_keys import Cosigned, require_cosigned
+from caracal.evidence.witness_keys import Cosigned, WitnessKey, require_cosigned
 from caracal.evidence.witness_policy import (
     MAX_POLICY_BYTES,
     PolicyError,
@@ -32,6 +33,10 @@ WitnessKeysOption = Annotated[
         help="A witness that must have cosigned, or a file with its key.",
     ),
 ]
+QuorumOption = Annotated[
+    int | None,
+    typer.Option("--quorum", min=0, help="How many of them must have cosigned; else all."),
+]
 PolicyOption = Annotated[
     Path | None,
     typer.Option(
@@ -42,21 +47,37 @@ PolicyOption = Annotated[
 _NONE: Final[tuple[Cosigned, ...]] = ()
 
 
+def read_witnesses(
+    given: list[str] | None, quorum: int | None
+) -> tuple[tuple[WitnessKey, ...], int | None]:
+    """The witnesses that are named, and how many of them must have cosigned; `None` for all.
+
+    Raises:
+        CommandFailed: a key can not be read, or there are fewer than must have.
+    """
+    witnesses = tuple(parse_witness(one) for one in given or ())
+    if quorum is not None and quorum > len(witnesses):
+        raise CommandFailed(
+            ExitCode.USAGE, f"a quorum of {quorum} needs as many keys", "add --witness-key"
+        )
+    return witnesses, quorum
+
+
 def require_cosigners(
-    note: str, witness_keys: list[str] | None, policy: Path | None
+    note: str, witnesses: Sequence[WitnessKey], quorum: int | None, policy: Path | None
 ) -> tuple[Cosigned, ...]:
     """Return who cosigned a checkpoint, as the command line asks for.
 
     Raises:
         BundleError: fewer did than it asks for.
-        CommandFailed: a key or the policy can not be read.
+        CommandFailed: the policy can not be read.
     """
     found = _NONE
     try:
         parsed = parse_note(note)
-        if witness_keys:
-            keys = [parse_witness(given) for given in witness_keys]
-            found = require_cosigned(parsed, keys, len(keys))
+        if witnesses:
+            least = len(witnesses) if quorum is None else quorum
+            found = require_cosigned(parsed, witnesses, least)
         if policy is not None:
             found = (*found, *_parsed_policy(policy).require(parsed).cosigned)
     except EvidenceError as fault:

@@ -19,9 +19,11 @@ from caracal.wire.dropped_entries import verify_log
 from caracal_server.cli.bundle_file import bounded_lines
 from caracal_server.cli.cosigners import (
     PolicyOption,
+    QuorumOption,
     SinceOption,
     WitnessKeysOption,
     kept_checkpoint,
+    read_witnesses,
     require_cosigners,
 )
 from caracal_server.cli.failures import CommandFailed, ExitCode
@@ -65,6 +67,7 @@ class NotVerified(msgspec.Struct, frozen=True):
 
 def verify(
     file: Annotated[Path, typer.Argument(help="A bundle, as `caracal evidence export` writes it.")],
+    *,
     log_key: Annotated[
         str | None,
         typer.Option("--log-key", metavar="KEY", help="The log's key, known from elsewhere."),
@@ -77,6 +80,7 @@ def verify(
     ] = None,
     since: SinceOption = None,
     witness_keys: WitnessKeysOption = None,
+    quorum: QuorumOption = None,
     policy: PolicyOption = None,
     openings: Annotated[
         Path | None,
@@ -90,10 +94,11 @@ def verify(
 ) -> None:
     """Verify a bundle offline; end with 1 and name the entry when it does not verify."""
     key = None if log_key is None else parse_log_key(log_key)
+    witnesses = read_witnesses(witness_keys, quorum)
     try:
         kept = _kept(key, receipts or (), since)
         report, opened = _verify_file(file, key, kept, openings, quiet=json)
-        cosigned = require_cosigners(report.note, witness_keys, policy)
+        cosigned = require_cosigners(report.note, *witnesses, policy)
     except BundleError as fault:
         if json:
             print_json(NotVerified(False, str(file), fault.reason, fault.index, fault.line))

@@ -10,8 +10,9 @@ from caracal.authority.events import Entry
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.receipts import ReceiptReport, verify_receipt
 from caracal.evidence.witness_keys import Cosigned
+from caracal_server.cli.cosigners import QuorumOption, WitnessKeysOption, read_witnesses
 from caracal_server.cli.failures import CommandFailed, ExitCode
-from caracal_server.cli.key_files import parse_log_key, parse_witness
+from caracal_server.cli.key_files import parse_log_key
 from caracal_server.cli.options import JsonOption
 from caracal_server.cli.output import instant, print_fields, print_json, say, visible
 from caracal_server.cli.receipt_file import ADVICE, read_receipt
@@ -49,14 +50,8 @@ def verify_receipt_file(
             help="The log's key, or a file with it, known from elsewhere.",
         ),
     ] = None,
-    witness_keys: Annotated[
-        list[str] | None,
-        typer.Option("--witness-key", metavar="KEY", help="A witness's key, or a file with it."),
-    ] = None,
-    quorum: Annotated[
-        int | None,
-        typer.Option("--quorum", min=0, help="How many of them must have cosigned; else all."),
-    ] = None,
+    witness_keys: WitnessKeysOption = None,
+    quorum: QuorumOption = None,
     json: JsonOption = False,
 ) -> None:
     """Verify a receipt offline; end with 1 and say why when it does not verify."""
@@ -67,13 +62,9 @@ def verify_receipt_file(
             "pass it with --log-key",
         )
     key = parse_log_key(log_key)
-    witnesses = [parse_witness(given) for given in witness_keys or ()]
-    if quorum is not None and quorum > len(witnesses):
-        raise CommandFailed(
-            ExitCode.USAGE, f"a quorum of {quorum} needs as many keys", "add --witness-key"
-        )
+    witnesses = read_witnesses(witness_keys, quorum)
     try:
-        report = verify_receipt(read_receipt(file), key, witnesses, quorum)
+        report = verify_receipt(read_receipt(file), key, *witnesses)
     except EvidenceError as fault:
         if json:
             print_json(NotVerified(False, str(file), str(fault)))
