@@ -6,7 +6,7 @@ import pytest
 
 from caracal.evidence.notes import parse_verifier_key
 from caracal.evidence.receipts import parse_receipt, verify_receipt
-from tests.support.deployment import READ, WRITE
+from tests.support.deployment import PERMIT_ALL, READ, WRITE
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,23 @@ def test_acts_on_sessions_and_delegations_name_theirs(zone, key):
     assert proven(zone, key, ended)["kind"] == "session.end"
     refused = agent.steer("PATCH", f"agents/{root}/suspend")
     assert proven(zone, key, refused)["verdict"] == "refuse"
+
+
+def test_what_an_operator_did_or_was_refused_names_its_entry(zone, key):
+    deployment = zone.deployment
+    applied = deployment.put_zone(zone.document | {"policy": PERMIT_ALL + "// again\n"})
+    assert (applied.status_code, proven(zone, key, applied)["kind"]) == (200, "zone.apply")
+    url = f"{deployment.running.control}/v1/operators"
+    asked = {"name": "reader", "scopes": ["read"]}
+    made = deployment.http.post(url, json=asked, headers=deployment.operator)
+    assert made.status_code == 201, made.text
+    reader = {"authorization": f"Bearer {made.json()['token']}"}
+    url = f"{deployment.running.control}/v1/zones/{zone.name}"
+    refused = deployment.http.put(url, json=zone.document, headers=reader)
+    assert refused.status_code == 403
+    entry = proven(zone, key, refused)
+    assert (entry["kind"], entry["reason"]) == ("admin.refused", "operator_scope_missing")
+    assert "caracal-receipt" not in deployment.http.get(url, headers=reader).headers
 
 
 def test_what_nobody_waited_for_names_none(zone, authority):

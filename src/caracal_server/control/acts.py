@@ -1,6 +1,6 @@
 """Acts of operators as evidence: recorded before they take effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.identifiers import ZoneId
@@ -14,15 +14,20 @@ MAX_DETAIL = 2000
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who does something, and the id of the request that it came with."""
+    """Who does something, and the id of the request that it came with.
+
+    Attributes:
+        receipts: gets the references to what is recorded of it.
+    """
 
     actor: str
     request: str
+    receipts: list[str] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
-    def of(cls, operator: OperatorToken, request: str) -> "Act":
+    def of(cls, operator: OperatorToken, request: str, receipts: list[str]) -> "Act":
         """Name the token's id too: a name may be given again, an id never is."""
-        return cls(actor=f"{operator.name} ({operator.id})", request=request)
+        return cls(f"{operator.name} ({operator.id})", request, receipts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class ActLog:
         policy: str = "",
     ) -> None:
         """Record what is about to be done."""
-        await self.evidence.append(
+        await self._append(
+            act,
             Entry(
                 format=ENTRY_FORMAT,
                 kind=kind,
@@ -61,14 +67,15 @@ class ActLog:
                 actor=act.actor,
                 digest=digest,
                 policy=policy,
-            )
+            ),
         )
 
     async def refused(
         self, zone_id: ZoneId, act: Act, reason: Reason, *, target: str, detail: str
     ) -> None:
         """Record what an operator was refused."""
-        await self.evidence.append(
+        await self._append(
+            act,
             Entry(
                 format=ENTRY_FORMAT,
                 kind=Kind.ADMIN_REFUSED,
@@ -80,5 +87,10 @@ class ActLog:
                 detail=detail[:MAX_DETAIL],
                 target=target,
                 actor=act.actor,
-            )
+            ),
         )
+
+    async def _append(self, act: Act, entry: Entry) -> None:
+        recorded = await self.evidence.append(entry)
+        if recorded.reference:
+            act.receipts.append(recorded.reference)

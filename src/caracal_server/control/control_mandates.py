@@ -53,9 +53,9 @@ class ControlKeyCaller:
             expires_at=self.mandate.expires_at,
         )
 
-    def act(self, request: str) -> Act:
+    def act(self, request: str, receipts: list[str]) -> Act:
         name, application_id = self.application.name, self.application.id
-        return Act(actor=f"control key {name} ({application_id})", request=request)
+        return Act(f"control key {name} ({application_id})", request, receipts)
 
     def lacks(self, scope: OperatorScope) -> Refused:
         return Refused(

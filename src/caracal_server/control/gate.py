@@ -20,7 +20,7 @@ from caracal_server.ports.operators import OperatorScope, OperatorToken
 from caracal_server.ports.zones import ZoneRecord, ZoneStore
 from caracal_server.web.bearer import bearer_token
 from caracal_server.web.problems import Problem, RequestRefused
-from caracal_server.web.requests import request_id_of
+from caracal_server.web.requests import receipts_of, request_id_of
 
 
 class Admitted(NamedTuple):
@@ -66,7 +66,7 @@ class Gate:
         operator = await self.authentication.prove(request)
         if isinstance(operator, Refused):
             raise RequestRefused(Problem.of(operator))
-        act = Act.of(operator, request_id_of(request))
+        act = Act.of(operator, request_id_of(request), receipts_of(request))
         if scope not in operator.scopes:
             raise await self.refuse(act, Problem.of(lacks(operator, scope)), target, zone)
         return Admitted(operator, act)
@@ -83,7 +83,7 @@ class Gate:
         key = mandates.prove(token)
         if isinstance(key, Refused):
             raise RequestRefused(Problem.of(key))
-        act = key.act(request_id_of(request))
+        act = key.act(request_id_of(request), receipts_of(request))
         refused = await mandates.spend(key) or await self._beyond(key, scope, zone)
         if refused is not None:
             raise await self.refuse(act, Problem.of(refused), target, key.zone_id)

@@ -20,6 +20,7 @@ BODY_SECONDS: Final = 10.0
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.\-:]{1,128}")
 _KEY = "caracal.request_id"
+_RECEIPTS = "caracal.receipts"
 _AT = re.compile(r" - at `(.+)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
 
@@ -41,12 +42,19 @@ def assign_request_id(scope: Scope, entropy: Entropy) -> str:
     """Give a request its id; `request_id_of` reads it back."""
     found = request_id(scope["headers"], entropy)
     scope[_KEY] = found
+    scope[_RECEIPTS] = []
     return found
 
 
 def request_id_of(request: Request) -> str:
     """Return the id that the edge gave this request."""
     return str(request.scope[_KEY])
+
+
+def receipts_of(request: Request) -> list[str]:
+    """References to entries that the answer rests on: whoever records one adds it, the last is answered."""
+    receipts: list[str] = request.scope[_RECEIPTS]
+    return receipts
 
 
 async def read_body(

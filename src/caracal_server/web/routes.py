@@ -1,6 +1,6 @@
 """A table of routes as an ASGI application: Starlette finds the route, everything else is here."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Final, NamedTuple
 
@@ -24,7 +24,8 @@ from caracal_server.web.asgi import (
 from caracal_server.web.limits import InFlight
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem, Renderer, RequestRefused, problem_of
-from caracal_server.web.requests import assign_request_id
+from caracal_server.web.receipts import receipt_headers, receipted
+from caracal_server.web.requests import assign_request_id, receipts_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -82,13 +83,16 @@ class Edge:
             await self._router(scope, receive, send)
             return
         request_id = assign_request_id(scope, self._entropy)
-        answer = _Answer(send, request_id)
+        receipts = receipts_of(Request(scope))
+        answer = _Answer(send, request_id, receipts)
         try:
             await self._router(scope, receive, answer.send)
         except Exception as fault:  # noqa: BLE001 (the edge: whatever it is, the answer is no)
             problem = problem_of(fault, request_id)
             if answer.began:
                 raise AnswerCutShort(problem.reason) from None
+            if receipts:
+                problem = receipted(problem, receipts[-1])
             await send_reply(send, self._refuse(problem, request_id))
 
 
@@ -135,17 +139,19 @@ class _Methods:
 
 
 class _Answer:
-    """Puts the request id on an answer and knows whether it has begun."""
+    """Puts the request id and the receipt on an answer and knows whether it has begun."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, receipts: Sequence[str]) -> None:
         self._send = send
+        self._receipts = receipts
         self._request_id = (b"x-request-id", request_id.encode())
         self.began = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.began = True
-            message["headers"] = [*message["headers"], self._request_id]
+            receipt = receipt_headers(self._receipts[-1]) if self._receipts else ()
+            message["headers"] = [*message["headers"], self._request_id, *receipt]
         await self._send(message)
 
 
