@@ -239,7 +239,10 @@ def test_an_entry_without_a_proof_is_refused(ask, server, tmp_path):
 def test_an_entry_of_a_kind_that_is_not_known_is_shown_as_such(ask, server):
     entry = '{"format":1,"kind":"newer.kind","zone":"z-1","at":1,"request":"r"}'
     page = f'{{"items":[{{"index":3,"leaf_hash":"00","entry":{entry}}}],"next_cursor":null}}'
-    server.answers |= {"/v1/zones": ZONES, "/v1/zones/z-1/evidence": Answer(body=page.encode())}
+    server.answers |= {
+        "/v1/zones": ZONES,
+        "/v1/zones/z-1/evidence/story": Answer(body=page.encode()),
+    }
     assert "3  of a kind that this version of caracal does not know" in ask("evidence", "tail").out
     assert ask("evidence", "tail", "--json").document["entries"][0]["entry"]["kind"] == "newer.kind"
     assert "does not know: 1." in ask("explain", "r").out

@@ -16,7 +16,7 @@ def entry(kind: Kind, **fields) -> Entry:
 
 
 def story(*entries: Entry, names: dict[str, str] | None = None) -> list[str]:
-    (episode,) = episodes(Told(index, value) for index, value in enumerate(entries, 7))
+    (episode,) = episodes(Told(str(index), value) for index, value in enumerate(entries, 7))
     return tell(episode, "zone shop", names or {})
 
 
@@ -125,8 +125,8 @@ def test_a_request_id_that_was_used_twice_makes_two_stories():
     call = entry(Kind.CALL, verdict=Verdict.ALLOW, operation="GET /a")
     again = entry(Kind.CALL, verdict=Verdict.REFUSE, operation="GET /b")
     result = entry(Kind.CALL_RESULT, answers="r-1", status=200)
-    found = episodes([Told(9, again), Told(4, call), Told(5, result)])
-    assert [(one.decision.index, len(one.results)) for one in found] == [(4, 1), (9, 0)]
+    found = episodes([Told("west:4", call), Told("west:5", result), Told("9", again)])
+    assert [(one.decision.place, len(one.results)) for one in found] == [("west:4", 1), ("9", 0)]
 
 
 def test_an_operator_is_named():
