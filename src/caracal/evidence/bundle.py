@@ -164,7 +164,6 @@ def verify_bundle(
     if next(numbered, None) is not None:
         raise BundleError("something follows the closing line", line=number + 1)
     body.finish()
-    source: Literal["given", "embedded"] = "embedded" if trusted_key is None else "given"
     return BundleReport(
         checkpoint=checkpoint,
         contents=header.contents,
@@ -172,7 +171,7 @@ def verify_bundle(
         entries=body.count,
         key=key,
         note=header.checkpoint,
-        key_source=source,
+        key_source="embedded" if trusted_key is None else "given",
     )
 
 
