@@ -123,7 +123,13 @@ async def test_a_restart_goes_on_from_what_is_on_record():
 
 
 @pytest.mark.parametrize(
-    ("other", "finding"), [(2, "has 2 entries, and 3 were recorded"), (5, "consistency proof")]
+    ("other", "finding"),
+    [
+        (0, "has gone, and 3 entries were recorded"),
+        (2, "has 2 entries, and 3 were recorded"),
+        (3, "two roots for one size"),
+        (5, "consistency proof"),
+    ],
 )
 async def test_a_shard_with_another_history_is_a_finding_and_not_recorded(other, finding):
     key, audit_store = log_key(), MemoryEvidenceStore()
@@ -131,8 +137,9 @@ async def test_a_shard_with_another_history_is_a_finding_and_not_recorded(other,
         await it.grow(3)
         await it.anchoring.anchor(WEST)
     async with site(None, audit_store, shard_key=key) as it:
-        await it.shard.sequencer.append(entry("another beginning"))
-        await it.grow(other - 1)
+        if other:
+            await it.shard.sequencer.append(entry("another beginning"))
+            await it.grow(other - 1)
         await it.anchoring.anchor(WEST)
         assert finding in it.integrity.check()
         assert f"its log in shard {WEST}" in it.integrity.check()

@@ -24,7 +24,7 @@ from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import Logs
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore
-from caracal_server.ports.shards import Grown, Shard
+from caracal_server.ports.shards import Grown, KnownTree, Shard
 
 ANCHOR_SECONDS: Final = 2.0
 
@@ -42,14 +42,6 @@ class Sharding:
 
     shards: Mapping[str, Shard] = field(default_factory=dict)
     on_new_log: Callable[[ZoneId], None] = _nobody_to_tell
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The tree that was recorded last."""
-
-    size: int
-    root: bytes
 
 
 class Anchoring:
@@ -74,7 +66,7 @@ class Anchoring:
         self._integrity = integrity
         self._on_new_log = sharding.on_new_log
         self._interval_s = interval_s
-        self._known: dict[str, dict[ZoneId, _Known]] = {}
+        self._known: dict[str, dict[ZoneId, KnownTree]] = {}
         self._failing = dict.fromkeys(sharding.shards, "has not been asked yet")
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
@@ -107,8 +99,7 @@ class Anchoring:
         known = self._known.get(shard)
         if known is None:
             known = self._known[shard] = await self._recorded(shard)
-        sizes = {zone_id: one.size for zone_id, one in known.items()}
-        for grown in await self._shards[shard].grown(sizes):
+        for grown in await self._shards[shard].grown(known):
             if grown.zone_id not in known:
                 known |= await self._recorded_of(shard, grown.zone_id)
             before = known.get(grown.zone_id)
@@ -119,7 +110,7 @@ class Anchoring:
                 continue
             if before is None or checkpoint.size > before.size:
                 await self._record(grown, checkpoint, key, 0 if before is None else before.size)
-            known[grown.zone_id] = _Known(checkpoint.size, checkpoint.root)
+            known[grown.zone_id] = KnownTree(checkpoint.size, checkpoint.root)
 
     async def _run(self, shard: str) -> None:
         while True:
@@ -133,26 +124,28 @@ class Anchoring:
                 _log.error("shard_not_anchored", shard=shard, error=type(fault).__name__)
             await asyncio.sleep(self._interval_s)
 
-    async def _recorded(self, shard: str) -> dict[ZoneId, _Known]:
-        found: dict[ZoneId, _Known] = {}
+    async def _recorded(self, shard: str) -> dict[ZoneId, KnownTree]:
+        found: dict[ZoneId, KnownTree] = {}
         for zone_id in self._logs.all():
             found |= await self._recorded_of(shard, zone_id)
         return found
 
-    async def _recorded_of(self, shard: str, zone_id: ZoneId) -> dict[ZoneId, _Known]:
+    async def _recorded_of(self, shard: str, zone_id: ZoneId) -> dict[ZoneId, KnownTree]:
         query = EvidenceQuery(
             kind=Kind.SHARD_CHECKPOINT, target=self._logs.origin_of(zone_id, shard), limit=1
         )
         for stored in await self._store.search(zone_id, query):
             entry = _decode(stored.data)
-            return {zone_id: _Known(entry.end_index, bytes.fromhex(entry.digest))}
+            return {zone_id: KnownTree(entry.end_index, bytes.fromhex(entry.digest))}
         return {}
 
     def _verified(
-        self, shard: str, grown: Grown, before: _Known | None
+        self, shard: str, grown: Grown, before: KnownTree | None
     ) -> tuple[Checkpoint, VerifierKey]:
         """The checkpoint, once it is known to be of this log and to continue what was recorded."""
         origin = self._logs.origin_of(grown.zone_id, shard)
+        if before is not None and not grown.note:
+            raise EvidenceError(f"has gone, and {before.size} entries were recorded")
         keys = [parse_verifier_key(text) for text in grown.keys]
         if not keys or any(key.name != origin for key in keys):
             raise EvidenceError("its keys are not of this log")

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Refused, Unavailable
+from caracal.evidence.checkpoints import parse_checkpoint
+from caracal.evidence.errors import EvidenceError
+from caracal.evidence.notes import parse_note
 from caracal.evidence.proofs import consistency_nodes, prove_consistency
 from caracal_server.audit.erasures import Erasures
 from caracal_server.audit.logs import Logs
@@ -11,11 +14,11 @@ from caracal_server.audit.opened import Opened
 from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.receipts import Receipts
 from caracal_server.ports.evidence import EvidenceStore, StoredCheckpoint
-from caracal_server.ports.shards import Found, Grown, Shredded, Shredding
+from caracal_server.ports.shards import Found, Grown, KnownTree, Shredded, Shredding
 from caracal_server.web.peers.gate import Answer
 from caracal_server.web.peers.messages import (
     Fault,
-    KnownSizes,
+    KnownTrees,
     SearchShard,
     ShardReceipt,
     ShardReceiptAsked,
@@ -44,16 +47,24 @@ class ShardPeerApi:
         )
 
     async def grown(self, _caller: Service, body: bytes) -> tuple[Grown, ...]:
-        """What was signed for since; a log that got smaller is named without a proof."""
-        known = decode(body, KnownSizes).sizes
+        """What was signed for since; a log that got smaller, or has gone, is named without a proof."""
+        known = decode(body, KnownTrees).trees
         found: list[Grown] = []
-        for zone_id in self.logs.all():
+        for zone_id in dict.fromkeys((*self.logs.all(), *known)):
+            before = known.get(zone_id)
             latest = await self.store.latest_checkpoint(zone_id)
-            if latest is not None and latest.size != known.get(zone_id, 0):
-                verifiers = [self.logs.verifier_of(key, zone_id) for key in self.logs.keys.all()]
-                keys = tuple(one.render() for one in verifiers)
-                hashes = await self._continued(zone_id, known.get(zone_id, 0), latest)
-                found.append(Grown(zone_id, latest.note, keys, hashes))
+            if before is None and latest is None:
+                continue
+            if before is not None and latest is not None and _is_of(latest, before):
+                continue
+            verifiers = [self.logs.verifier_of(key, zone_id) for key in self.logs.keys.all()]
+            keys = tuple(one.render() for one in verifiers)
+            if latest is None:
+                found.append(Grown(zone_id, "", keys))
+                continue
+            size = 0 if before is None else before.size
+            hashes = await self._continued(zone_id, size, latest)
+            found.append(Grown(zone_id, latest.note, keys, hashes))
         return tuple(found)
 
     async def _continued(
@@ -85,3 +96,13 @@ class ShardPeerApi:
         if isinstance(outcome, Refused):
             return ShardReceipt(refused=Fault(outcome.reason, outcome.detail))
         return ShardReceipt(outcome)
+
+
+def _is_of(latest: StoredCheckpoint, tree: KnownTree) -> bool:
+    """Whether a checkpoint is of this tree; one that can not be read is of none."""
+    if latest.size != tree.size:
+        return False
+    try:
+        return parse_checkpoint(parse_note(latest.note).text).root == tree.root
+    except EvidenceError:
+        return False

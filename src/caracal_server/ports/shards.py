@@ -13,10 +13,18 @@ from caracal.evidence.commitments import Openings
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
 
 
+class KnownTree(msgspec.Struct, frozen=True):
+    """The tree of a shard's log that was recorded last."""
+
+    size: int
+    root: bytes
+
+
 class Grown(msgspec.Struct, frozen=True):
     """The newest checkpoint of a shard's log, and how its tree continues the one that was asked about.
 
     Attributes:
+        note: empty where there is nothing any more of a log that was asked about.
         keys: those that sign for the log now (c2sp.org/signed-note).
         hashes: the consistency proof; empty from size 0 on, and where it can not be made.
     """
@@ -55,8 +63,8 @@ class Shredded(msgspec.Struct, frozen=True):
 class Shard(Protocol):
     """One shard. It answers for the state of its own store when it was asked."""
 
-    async def grown(self, sizes: Mapping[ZoneId, int]) -> tuple[Grown, ...]:
-        """Every log of the shard whose newest checkpoint is not of the size that is known.
+    async def grown(self, known: Mapping[ZoneId, KnownTree]) -> tuple[Grown, ...]:
+        """Every log of the shard whose newest checkpoint is not of the tree that is known.
 
         Raises:
             Unavailable: it does not answer.

@@ -7,9 +7,9 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Refused
 from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.ports.evidence import EvidenceQuery
-from caracal_server.ports.shards import Found, Grown, Shredded, Shredding
+from caracal_server.ports.shards import Found, Grown, KnownTree, Shredded, Shredding
 from caracal_server.web.peers.messages import (
-    KnownSizes,
+    KnownTrees,
     SearchShard,
     ShardReceipt,
     ShardReceiptAsked,
@@ -23,9 +23,9 @@ class RemoteShard:
 
     channel: PeerChannel
 
-    async def grown(self, sizes: Mapping[ZoneId, int]) -> tuple[Grown, ...]:
-        known = KnownSizes(dict(sizes))
-        return await self.channel.ask(Ask.SHARD_CHECKPOINTS, known, tuple[Grown, ...])
+    async def grown(self, known: Mapping[ZoneId, KnownTree]) -> tuple[Grown, ...]:
+        asked = KnownTrees(dict(known))
+        return await self.channel.ask(Ask.SHARD_CHECKPOINTS, asked, tuple[Grown, ...])
 
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> Found:
         return await self.channel.ask(Ask.SEARCH_SHARD, SearchShard(zone_id, query), Found)

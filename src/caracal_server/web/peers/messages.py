@@ -13,6 +13,7 @@ from caracal.authority.outcomes import Reason
 from caracal.authority.resources import Operation, OperationTable
 from caracal_server.ports.evidence import EvidenceQuery
 from caracal_server.ports.operators import OperatorScope
+from caracal_server.ports.shards import KnownTree
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.services import Service
 
@@ -89,10 +90,10 @@ class Recorded(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
 
 
-class KnownSizes(msgspec.Struct, frozen=True):
-    """How large each log of a shard is known to be; one that is not named is not known."""
+class KnownTrees(msgspec.Struct, frozen=True):
+    """The tree that each log of a shard is known to have; one that is not named is not known."""
 
-    sizes: dict[ZoneId, int]
+    trees: dict[ZoneId, KnownTree]
 
 
 class SearchShard(msgspec.Struct, frozen=True):
