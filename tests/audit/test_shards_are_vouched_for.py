@@ -19,7 +19,7 @@ from caracal_server.adapters.peers.shards import RemoteShard
 from caracal_server.audit.anchoring import Anchoring, Sharding
 from caracal_server.audit.erasure_api import ErasureApi
 from caracal_server.audit.integrity import Integrity
-from caracal_server.audit.logs import LogKeys
+from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.service import build_audit_service
 from caracal_server.audit.story import Story, merged, read_cursor, render_cursor
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
@@ -144,6 +144,19 @@ async def test_a_shard_with_another_history_is_a_finding_and_not_recorded(other,
         assert finding in it.integrity.check()
         assert f"its log in shard {WEST}" in it.integrity.check()
         assert [one.end_index for one in await it.recorded()] == [3]
+
+
+async def test_the_key_on_record_is_one_that_signed_though_another_takes_over():
+    async with site() as it:
+        await it.grow(3)
+        new = Ed25519PrivateKey.generate()
+        public = new.public_key().public_bytes_raw()
+        keys = it.shard.logs.keys
+        keys.before, keys.current = keys.current, LogKey(public, new.sign, bytes(32))
+        await it.anchoring.anchor(WEST)
+        [one] = await it.recorded()
+        key = parse_verifier_key(one.detail.removeprefix("verify with "))
+        assert verify_checkpoint(one.checkpoint, key).size == 3
 
 
 async def test_a_checkpoint_that_another_key_or_name_signed_is_not_recorded():

@@ -18,7 +18,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Unavailable
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint_by_any
 from caracal.evidence.errors import EvidenceError
-from caracal.evidence.notes import VerifierKey, parse_verifier_key
+from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
 from caracal.evidence.proofs import ConsistencyProof, verify_consistency
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import Logs
@@ -150,6 +150,9 @@ class Anchoring:
         if not keys or any(key.name != origin for key in keys):
             raise EvidenceError("its keys are not of this log")
         checkpoint = verify_checkpoint_by_any(grown.note, keys)
+        # What goes on record must verify with the key that the record names.
+        signed = {(line.name, line.key_id) for line in parse_note(grown.note).signatures}
+        key = next(one for one in keys if (one.name, one.key_id) in signed)
         if before is not None:
             if checkpoint.size < before.size:
                 raise EvidenceError(
@@ -157,7 +160,7 @@ class Anchoring:
                 )
             proof = ConsistencyProof(before.size, checkpoint.size, grown.hashes)
             verify_consistency(proof, before.root, checkpoint.root)
-        return checkpoint, keys[0]
+        return checkpoint, key
 
     async def _record(
         self, grown: Grown, checkpoint: Checkpoint, key: VerifierKey, before: int
