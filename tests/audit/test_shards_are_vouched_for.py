@@ -18,6 +18,7 @@ from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.peers.shards import RemoteShard
 from caracal_server.audit.anchoring import Anchoring, Sharding
 from caracal_server.audit.erasure_api import ErasureApi
+from caracal_server.audit.http import SearchStory
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.service import build_audit_service
@@ -303,6 +304,26 @@ async def test_pages_of_a_story_hold_every_entry_once_in_one_order(logs, limit):
     for name, log in logs.items():
         mine = [one.entry.index for one in lines if one.shard == name]
         assert mine == list(range(len(log)))[::-1]
+
+
+async def test_what_a_log_records_between_two_pages_is_on_neither():
+    a, b = Listed(list(range(100, 120))), Listed(list(range(20)))
+    story = Story(Listed([]), Closed(), {"a": a, "b": b}, 1000)
+    one = await story.search(ZONE, EvidenceQuery(limit=10), None)
+    b.entries = Listed([*range(20), *range(200, 205)]).entries
+    two = await story.search(ZONE, EvidenceQuery(limit=10), one.cursor)
+    at = [
+        msgspec.json.decode(line.entry.data)["sequenced_at"]
+        for page in (one, two)
+        for line in page.lines
+    ]
+    assert at == list(range(119, 99, -1))
+
+
+def test_the_cursor_of_many_shards_is_taken_back():
+    places = {f"shard-with-a-name-{one:02}": 2**53 - 1 for one in range(100)}
+    cursor = render_cursor(places)
+    assert msgspec.convert({"cursor": cursor}, SearchStory).cursor == cursor
 
 
 @given(st.dictionaries(st.sampled_from(["", "a", "b-2"]), st.integers(0, 2**53)))

@@ -70,9 +70,9 @@ class Search(Filters, frozen=True, forbid_unknown_fields=True):
 
 
 class SearchStory(Filters, frozen=True, forbid_unknown_fields=True):
-    """The query of a story."""
+    """The query of a story; its cursor holds a place in every log."""
 
-    cursor: _Text | None = None
+    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=8192)] | None = None
 
 
 class ProofSize(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -110,6 +110,9 @@ def merged(found: Mapping[str, Found], limit: int, places: Mapping[str, int]) ->
             after[shard] = _AT_END
         elif mine:
             after[shard] = mine[-1]
+        else:
+            # What it records from now on is newer than this page.
+            after[shard] = one.entries[0].index + 1
     lines = tuple(
         Line(shard, entry, found[shard].openings.get(entry.index)) for shard, entry in taken
     )
