@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from caracal_server.adapters.clock import SystemClock
-from caracal_server.cli.entries import EntryView, entry_line, search
+from caracal_server.cli.entries import PAGE, EntryView, entry_line, search
 from caracal_server.cli.evidence_filters import SubjectOption, WhereOption, of_subject, read_where
 from caracal_server.cli.options import (
     DataOption,
@@ -25,7 +25,8 @@ from caracal_server.cli.spans_of_time import since_when
 from caracal_server.cli.zone_choice import choose_log
 
 POLL_SECONDS: Final = 0.5
-LOOK_BACK: Final = 50
+LOOK_BACK: Final = PAGE
+"""The newest entries that are looked through: what a log whose clock is behind records comes among them."""
 
 
 class _Entries(msgspec.Struct, frozen=True):
@@ -51,13 +52,12 @@ class _Tail:
         found: list[EntryView] = []
         known = 0
         for view in search(self.server, self.log, self.filters):
-            # Of a log that showed nothing yet, only what is newer than all that was shown.
-            if view.index > seen.get(view.shard, -1 if not known else view.index):
+            if view.index > seen.get(view.shard, -1):
                 found.append(view)
             else:
                 known += 1
-            # What another log recorded a moment earlier may have become durable since.
-            if known > LOOK_BACK:
+            # Before that many, `seen` knows every log there is.
+            if known == LOOK_BACK:
                 break
         return found[::-1]
 
@@ -105,12 +105,12 @@ def tail(
     )
     with Server.connect(server, token_file, data, "read the evidence") as connected:
         log = _Tail(connected, choose_log(connected, zone), filters)
-        found = log.newest(lines)
-        if follow:
-            _show(found, json=json)
-            _follow(log, found, json=json)
-        else:
-            _show_all(found, json=json)
+        if not follow:
+            _show_all(log.newest(lines), json=json)
+            return
+        known = log.newest(max(lines, LOOK_BACK))
+        _show(known[len(known) - min(lines, len(known)) :], json=json)
+        _follow(log, known, json=json)
 
 
 def _instant(text: str | None) -> str | None:
@@ -118,8 +118,8 @@ def _instant(text: str | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _follow(log: _Tail, shown: list[EntryView], *, json: bool) -> None:
-    seen = _furthest({}, shown or log.newest(1))
+def _follow(log: _Tail, known: list[EntryView], *, json: bool) -> None:
+    seen = _furthest({}, known)
     while True:
         time.sleep(POLL_SECONDS)
         found = log.after(seen)
