@@ -14,6 +14,7 @@ from caracal.authority.events import Entry, Kind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.checkpoints import parse_checkpoint, verify_checkpoint
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
+from caracal.wire.dropped_entries import verify_log
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.peers.shards import RemoteShard
 from caracal_server.audit.anchoring import Anchoring, Sharding
@@ -21,6 +22,7 @@ from caracal_server.audit.erasure_api import ErasureApi
 from caracal_server.audit.http import SearchStory
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKey, LogKeys
+from caracal_server.audit.queries import EvidenceReader
 from caracal_server.audit.service import build_audit_service
 from caracal_server.audit.story import Story, merged, read_cursor, render_cursor
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
@@ -227,6 +229,11 @@ async def test_a_receipt_is_fetched_from_the_shard_that_the_reference_names():
             assert refused.reason is Reason.RECEIPT_UNKNOWN
 
 
+def exported(size: int) -> Entry:
+    """Covers a log up to that size."""
+    return Entry(format=1, kind=Kind.EVIDENCE_EXPORT, zone=ZONE, at=1, request="x", end_index=size)
+
+
 async def _operate(_request, scope):
     return OperatorIdentity("t-1", "ann", frozenset({scope}))
 
@@ -259,6 +266,29 @@ async def test_whoever_is_forgotten_is_forgotten_in_every_shard():
         assert await it.shard.opened.of(ZONE, page.entries) == {}
         told = msgspec.json.decode(page.entries[0].data, type=Entry)
         assert (told.kind, told.actor) == (Kind.EVIDENCE_SHRED, "ann (t-1)")
+
+
+async def test_no_rest_is_exported_without_the_entry_that_says_what_was_dropped():
+    async with site() as it:
+        for number in range(300):
+            await it.audit.sequencer.append(entry(f"e-{number}"))
+        cosigned = await it.audit.checkpointer.sign(ZONE)
+        await it.audit.sequencer.append(exported(300))
+        await it.audit.retention.drop(ZONE, 300, "ann", "r-1")
+
+        async def newest(_zone_id):
+            return cosigned
+
+        reader = EvidenceReader(it.store, it.audit.checkpointer, it.audit.logs, newest)
+        refused = await reader.export(ZONE, witnessed=True)
+        assert (refused.reason, "not in the checkpoint" in refused.detail) == (
+            Reason.EVIDENCE_DROPPED,
+            True,
+        )
+        cosigned = await it.audit.checkpointer.sign(ZONE)
+        pieces = await reader.export(ZONE, witnessed=True)
+        lines = b"".join([piece async for piece in pieces]).splitlines(keepends=True)
+        assert verify_log(lines, it.audit.logs.verifier(ZONE)).first == 256
 
 
 def stored(index: int, at: int) -> StoredEntry:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from caracal.authority.events import Kind
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.evidence.bundle import BundleWriter
@@ -153,12 +154,20 @@ class EvidenceReader:
         first = await self._store.first_kept(zone_id)
         if first >= checkpoint.size > 0:
             return _dropped(first)
+        if first and not await self._says_so(zone_id, checkpoint):
+            why = f"that the entries before entry {first} were dropped is not in the checkpoint yet"
+            return Refused(Reason.EVIDENCE_DROPPED, f"{why}: try again")
         nodes = await self._nodes(zone_id, peak_nodes(first))
         peaks = [nodes.get((node.level, node.index)) for node in peak_nodes(first)]
         if None in peaks:
             raise Unavailable(Reason.EVIDENCE_UNAVAILABLE, "the log's tree is not whole")
         before = TreeState(first, tuple(peak for peak in peaks if peak is not None))
         return self._bundle(zone_id, checkpoint, before)
+
+    async def _says_so(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> bool:
+        """Whether a checkpoint covers the record of what was dropped, without which no rest verifies."""
+        drops = await self._store.search(zone_id, EvidenceQuery(kind=Kind.EVIDENCE_DROP, limit=1))
+        return all(one.index < checkpoint.size for one in drops)
 
     async def _bundle(
         self, zone_id: ZoneId, checkpoint: StoredCheckpoint, before: TreeState
