@@ -23,6 +23,7 @@ from caracal_server.audit.http import SearchStory
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.logs import LogKey, LogKeys
 from caracal_server.audit.queries import EvidenceReader
+from caracal_server.audit.retention import Retention
 from caracal_server.audit.service import build_audit_service
 from caracal_server.audit.story import Story, merged, read_cursor, render_cursor
 from caracal_server.ports.evidence import EvidenceQuery, StoredEntry
@@ -289,6 +290,23 @@ async def test_no_rest_is_exported_without_the_entry_that_says_what_was_dropped(
         pieces = await reader.export(ZONE, witnessed=True)
         lines = b"".join([piece async for piece in pieces]).splitlines(keepends=True)
         assert verify_log(lines, it.audit.logs.verifier(ZONE)).first == 256
+
+
+async def test_what_is_known_of_a_shard_outlives_what_is_dropped():
+    key, audit_store = log_key(), MemoryEvidenceStore()
+    async with site(None, audit_store, shard_key=key) as it:
+        await it.grow(3)
+        await it.anchoring.anchor(WEST)
+        for number in range(300):
+            await it.audit.sequencer.append(entry(f"e-{number}"))
+        await it.audit.sequencer.append(exported(300))
+        names = (it.shard.logs.origin(ZONE),)
+        retention = Retention(audit_store, it.audit.sequencer, TestClock(), lambda _zone: names)
+        await retention.drop(ZONE, 300, "ann", "r-1")
+    async with site(None, audit_store, shard_key=key) as it:
+        await it.grow(2)
+        await it.anchoring.anchor(WEST)
+        assert "has 2 entries, and 3 were recorded" in it.integrity.check()
 
 
 def stored(index: int, at: int) -> StoredEntry:

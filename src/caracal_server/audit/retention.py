@@ -1,7 +1,7 @@
 """Retention: dropping the beginning of a log, never silently and only what was exported."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -29,10 +29,22 @@ class Dropped:
     entry: int
 
 
+def _no_shards(_zone_id: ZoneId) -> Iterable[str]:
+    return ()
+
+
 class Retention:
     """Drops whole entry bundles from the front of logs."""
 
-    def __init__(self, store: EvidenceStore, evidence: EvidenceLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: EvidenceStore,
+        evidence: EvidenceLog,
+        clock: Clock,
+        shard_logs: Callable[[ZoneId], Iterable[str]] = _no_shards,
+    ) -> None:
+        """Take what it needs; `shard_logs` names those whose newest checkpoint a log must keep."""
+        self._shard_logs = shard_logs
         self._store = store
         self._evidence = evidence
         self._clock = clock
@@ -63,6 +75,7 @@ class Retention:
                     Reason.EVIDENCE_NOT_EXPORTED,
                     f"the entries from entry {covered} on have not been exported",
                 )
+            await self._keep_anchors(zone_id, end)
             receipt = await self._evidence.append(
                 Entry(
                     format=ENTRY_FORMAT,
@@ -78,6 +91,16 @@ class Retention:
             )
             await self._store.drop(zone_id, end)
             return Dropped(first, end, receipt.index)
+
+    async def _keep_anchors(self, zone_id: ZoneId, end: int) -> None:
+        """Record again what is known of shards, where it would go: without it a shard could be set back."""
+        for log in self._shard_logs(zone_id):
+            query = EvidenceQuery(kind=Kind.SHARD_CHECKPOINT, target=log, limit=1)
+            for stored in await self._store.search(zone_id, query):
+                if stored.index < end:
+                    await self._evidence.append(
+                        msgspec.structs.replace(_decode(stored.data), at=self._clock.now_us())
+                    )
 
     async def _first_since(self, zone_id: ZoneId, instant: datetime, size: int) -> int:
         query = EvidenceQuery(since=instant, limit=1, ascending=True)

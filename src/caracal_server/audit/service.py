@@ -5,6 +5,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from caracal.authority.identifiers import ZoneId
 from caracal_server.audit.anchoring import Anchoring, Sharding
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.committing import Committer
@@ -175,6 +176,10 @@ def build_audit_service(
     opened = Opened(store, integrity)
     erasures = Erasures(store, sequencer, logs, clock)
     receipts = Receipts(store, references, witnessed=witnessed, shards=sharding.shards)
+
+    def shard_logs(zone_id: ZoneId) -> list[str]:
+        return [logs.origin_of(zone_id, shard) for shard in sharding.shards]
+
     return AuditService(
         sequencer=sequencer,
         checkpointer=checkpointer,
@@ -185,7 +190,7 @@ def build_audit_service(
         receipts=receipts,
         witnessing=witnessing,
         tiles=TileView(store),
-        retention=Retention(store, sequencer, clock),
+        retention=Retention(store, sequencer, clock, shard_logs),
         opened=opened,
         erasures=erasures,
         unfinished=Unfinished(
