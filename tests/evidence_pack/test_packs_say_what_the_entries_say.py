@@ -75,6 +75,20 @@ def test_a_rest_is_packed_for_a_period_that_it_holds_all_of(tmp_path):
     assert report.manifest.logs[0].size == len(entries) - 1
 
 
+def test_a_rest_is_held_to_when_its_first_entry_was_recorded(tmp_path):
+    """What was dropped may have been decided after what the first kept entry, recorded late, is about."""
+    late = msgspec.structs.replace(STORY[1], sequenced_at=15)
+    dropped = entry(Kind.EVIDENCE_DROP, "r-6", at=20, actor="root (t-1)", end_index=1)
+    entries = [
+        canonical_json(msgspec.to_builtins(one)) for one in (STORY[0], late, *STORY[2:], dropped)
+    ]
+    log = tmp_path / "rest.jsonl"
+    log.write_bytes(b"".join(rest(entries, 1, name="caracal.test/evidence/zone-1")))
+    with pytest.raises(PackFault, match="what was before was dropped"):
+        make(io.BytesIO(), logs={"zone-1": log}, period=Period(14, 2**52), version="1", more={})
+    make(io.BytesIO(), logs={"zone-1": log}, period=Period(15, 2**52), version="1", more={})
+
+
 def packed(folder: Path, story: Sequence[Entry] = STORY, period: Period = EVER) -> Path:
     log = folder / "zone-1.jsonl"
     log.write_bytes(bundle(story)[0])

@@ -156,7 +156,7 @@ def _examine(
         raise PackFault(f"{name} does not verify: {fault}") from None
     if report.contents is Contents.SELECTION:
         raise PackFault(f"{name} is a selection; a pack holds whole logs")
-    if report.first and (examination.first_at or 0) > period.since:
+    if report.first and (examination.begins_at or 0) > period.since:
         raise PackFault(
             f"{name} begins with entry {report.first}, later than the period: what was before was dropped; "
             "take a later period, or an export from before"

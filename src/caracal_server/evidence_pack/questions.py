@@ -71,13 +71,14 @@ class Examination:
         self._minted: set[str] = set()
         self._spent: set[str] = set()
         self._allowed: set[str] = set()
-        self.first_at: int | None = None
+        self.begins_at: int | None = None
+        """When the first entry was sequenced: whatever was decided later comes after it."""
         self.last_at = 0
 
     def take(self, index: int, entry: Entry) -> None:
         self.last_at = entry.at
-        if self.first_at is None:
-            self.first_at = entry.at
+        if self.begins_at is None:
+            self.begins_at = max(entry.at, entry.sequenced_at)
         if self._period.covers(entry):
             self._judge(index, entry)
         if entry.verdict is not Verdict.ALLOW:
