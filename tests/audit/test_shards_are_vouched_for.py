@@ -17,7 +17,7 @@ from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
 from caracal.wire.dropped_entries import verify_log
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.peers.shards import RemoteShard
-from caracal_server.audit.anchoring import Anchoring, Sharding
+from caracal_server.audit.anchoring import MAX_NOTE, Anchoring, Sharding
 from caracal_server.audit.erasure_api import ErasureApi
 from caracal_server.audit.http import SearchStory
 from caracal_server.audit.integrity import Integrity
@@ -161,6 +161,36 @@ async def test_the_key_on_record_is_one_that_signed_though_another_takes_over():
         [one] = await it.recorded()
         key = parse_verifier_key(one.detail.removeprefix("verify with "))
         assert verify_checkpoint(one.checkpoint, key).size == 3
+
+
+async def test_what_a_shard_names_can_neither_hide_a_finding_nor_be_any_text():
+    async with site() as it:
+        await it.grow(1)
+        [honest] = [one for one in await it.shard_asked.grown({}) if one.zone_id == ZONE]
+
+        class Lying:
+            async def grown(self, _known):
+                return self.answer
+
+        lying, integrity = Lying(), Integrity()
+        anchoring = Anchoring(
+            Sharding({WEST: lying}),
+            it.store,
+            it.audit.sequencer,
+            it.audit.logs,
+            TestClock(),
+            integrity,
+        )
+        lying.answer = (msgspec.structs.replace(honest, zone_id="../x\n"),)
+        with pytest.raises(Unavailable, match="no zone"):
+            await anchoring.anchor(WEST)
+        assert integrity.check() is None
+        long = honest.note + "\n\u2014 x " + "A" * MAX_NOTE
+        lying.answer = (msgspec.structs.replace(honest, note=long),)
+        await anchoring.anchor(WEST)
+        integrity.report(ZONE, "entry 7 is another one")
+        assert "longer than" in integrity.check()
+        assert "entry 7 is another one" in integrity.check()
 
 
 async def test_a_checkpoint_that_another_key_or_name_signed_is_not_recorded():

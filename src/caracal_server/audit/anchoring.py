@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
-from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Unavailable
+from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
+from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint_by_any
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
@@ -27,6 +27,7 @@ from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceSt
 from caracal_server.ports.shards import Grown, KnownTree, Shard
 
 ANCHOR_SECONDS: Final = 2.0
+MAX_NOTE: Final = 16 * 1024
 
 _decode = msgspec.json.Decoder(Entry).decode
 _log = structlog.get_logger("caracal.audit")
@@ -99,14 +100,18 @@ class Anchoring:
         known = self._known.get(shard)
         if known is None:
             known = self._known[shard] = await self._recorded(shard)
-        for grown in await self._shards[shard].grown(known):
+        found = await self._shards[shard].grown(known)
+        if not all(_may_be_a_zone(grown.zone_id) for grown in found):
+            raise Unavailable(Reason.PEER_UNAVAILABLE, "names a log that no zone can have")
+        for grown in found:
             if grown.zone_id not in known:
                 known |= await self._recorded_of(shard, grown.zone_id)
             before = known.get(grown.zone_id)
             try:
                 checkpoint, key = self._verified(shard, grown, before)
             except EvidenceError as fault:
-                self._integrity.report(grown.zone_id, f"its log in shard {shard}: {fault}")
+                finding = f"its log in shard {shard}: {fault}"
+                self._integrity.report(grown.zone_id, finding, shard=shard)
                 continue
             if before is None or checkpoint.size > before.size:
                 await self._record(grown, checkpoint, key, 0 if before is None else before.size)
@@ -149,6 +154,8 @@ class Anchoring:
         keys = [parse_verifier_key(text) for text in grown.keys]
         if not keys or any(key.name != origin for key in keys):
             raise EvidenceError("its keys are not of this log")
+        if len(grown.note) > MAX_NOTE:
+            raise EvidenceError("its checkpoint is longer than an entry may be")
         checkpoint = verify_checkpoint_by_any(grown.note, keys)
         # What goes on record must verify with the key that the record names.
         signed = {(line.name, line.key_id) for line in parse_note(grown.note).signatures}
@@ -181,3 +188,11 @@ class Anchoring:
             )
         )
         self._on_new_log(grown.zone_id)
+
+
+def _may_be_a_zone(zone_id: ZoneId) -> bool:
+    try:
+        parse_id(ZoneId, zone_id)
+    except InvalidIdentifier:
+        return False
+    return True
