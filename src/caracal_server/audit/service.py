@@ -1,5 +1,6 @@
 """The parts of the Audit service, put together: started in order, drained in order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -148,6 +149,10 @@ class AuditService:
 _UNSHARDED: Final = Sharding()
 
 
+def _shard_logs(logs: Logs, sharding: Sharding) -> Callable[[ZoneId], list[str]]:
+    return lambda zone_id: [logs.origin_of(zone_id, shard) for shard in sharding.shards]
+
+
 def build_audit_service(
     store: EvidenceStore,
     zones: ZoneDirectory,
@@ -176,10 +181,6 @@ def build_audit_service(
     opened = Opened(store, integrity)
     erasures = Erasures(store, sequencer, logs, clock)
     receipts = Receipts(store, references, witnessed=witnessed, shards=sharding.shards)
-
-    def shard_logs(zone_id: ZoneId) -> list[str]:
-        return [logs.origin_of(zone_id, shard) for shard in sharding.shards]
-
     return AuditService(
         sequencer=sequencer,
         checkpointer=checkpointer,
@@ -190,7 +191,7 @@ def build_audit_service(
         receipts=receipts,
         witnessing=witnessing,
         tiles=TileView(store),
-        retention=Retention(store, sequencer, clock, shard_logs),
+        retention=Retention(store, sequencer, clock, _shard_logs(logs, sharding)),
         opened=opened,
         erasures=erasures,
         unfinished=Unfinished(
