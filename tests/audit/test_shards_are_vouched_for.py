@@ -398,6 +398,21 @@ async def test_what_a_log_records_between_two_pages_is_on_neither():
     assert at == list(range(119, 99, -1))
 
 
+@pytest.mark.parametrize("altered", [b'{"sequenced_at":"x"}', b"["])
+async def test_an_entry_that_was_altered_hides_no_other(altered):
+    log = Listed([1, 3, 5])
+    log.entries[1] = StoredEntry(1, altered, bytes(32))
+    story = Story(log, Closed(), {"a": Listed([2, 4])}, 1000)
+    page = await story.search(ZONE, EvidenceQuery(limit=10), None)
+    assert [(line.shard, line.entry.index) for line in page.lines] == [
+        ("", 2),
+        ("", 1),
+        ("a", 1),
+        ("a", 0),
+        ("", 0),
+    ]
+
+
 def test_the_cursor_of_many_shards_is_taken_back():
     places = {f"shard-with-a-name-{one:02}": 2**53 - 1 for one in range(100)}
     cursor = render_cursor(places)

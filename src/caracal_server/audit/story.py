@@ -1,7 +1,8 @@
 """The story of a zone: its log and those of its shards, as one, in the order of sequencing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from heapq import merge
 from typing import Final
@@ -19,6 +20,7 @@ from caracal_server.web.peers.services import is_shard
 
 _AT_END: Final = 0
 """A place that no entry comes before."""
+MAX_AT: Final = 2**63
 
 
 class _Sequenced(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ def merged(found: Mapping[str, Found], limit: int, places: Mapping[str, int]) ->
         places: where each log was gone on from.
     """
     logs = [
-        [(-_when(entry.data).sequenced_at, shard, -entry.index, entry) for entry in one.entries]
+        [(-at, shard, -entry.index, entry) for at, entry in _timed(one.entries)]
         for shard, one in found.items()
     ]
     ordered = [(shard, entry) for _, shard, _, entry in merge(*logs, key=lambda one: one[:3])]
@@ -118,6 +120,15 @@ def merged(found: Mapping[str, Found], limit: int, places: Mapping[str, int]) ->
     )
     over = all(after.get(shard) == _AT_END for shard in found)
     return StoryPage(lines, None if over else render_cursor(after))
+
+
+def _timed(entries: Iterable[StoredEntry]) -> Iterator[tuple[int, StoredEntry]]:
+    """When each was sequenced; one that was made unreadable stands where its log has it."""
+    at = MAX_AT
+    for entry in entries:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            at = _when(entry.data).sequenced_at
+        yield at, entry
 
 
 def render_cursor(places: Mapping[str, int]) -> str:
