@@ -178,3 +178,8 @@ def test_a_follower_gets_the_secrets_that_are_for_it_and_no_others():
         assert decode(encode(shown), ZoneRecord) == shown
     assert seen[Service.COORDINATOR].policy is None
     assert seen[Service.STS].resources == record.resources
+
+
+def test_a_shard_named_twice_is_made_once(tmp_path):
+    made = provision_in_process(tmp_path, SystemEntropy(), None, ("west", "west"))
+    assert [one.name for one in made].count("audit.west") == 1

@@ -79,6 +79,7 @@ def provision(
         KeyFileError: a key of `source` is missing or can not be used.
         OSError: something can not be written.
     """
+    shards = tuple(dict.fromkeys(shards))
     directories = _directories(root, shards)
     keys = _new_keys(entropy) if source is None else _kept_keys(source, entropy)
     for directory in directories.values():
