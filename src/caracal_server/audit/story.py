@@ -48,7 +48,7 @@ class StoryPage:
 
 
 class Story:
-    """Asks all logs at once. A shard that does not answer refuses the whole: no story has holes."""
+    """Asks all logs at once. One that does not answer refuses the whole, rather than leaving a hole."""
 
     def __init__(
         self, reader: EvidenceReader, opened: Opened, shards: Mapping[str, Shard], limit: int
