@@ -70,6 +70,7 @@ class Lane:
         self._cursor: Cursor | None = None
         self._most = pace.batch_entries
         self._raw_at = -1
+        self._taken_apart = False
         self._waiting_since: float | None = None
         self._failures = 0
 
@@ -82,6 +83,10 @@ class Lane:
         try:
             done = await self._step(now=now)
         except (Undelivered, SourceFailed, CursorUnreadable, OSError) as fault:
+            taken_apart, self._taken_apart = self._taken_apart, False
+            if taken_apart and isinstance(fault, Undelivered) and not fault.wait:
+                self._tell_failure(fault, 0.0)
+                return True, 0.0
             self._failures += 1
             asked = fault.wait if isinstance(fault, Undelivered) else 0.0
             wait = max(asked, min(2.0 ** min(self._failures - 1, 16), LONGEST_WAIT))
@@ -165,19 +170,23 @@ class Lane:
             raise Undelivered(why, refused=True) from None
 
     def _take_less(self, batch: Batch) -> None:
-        """What was refused is tried in smaller batches; an entry refused by itself goes as it is."""
+        """Try what was refused in smaller batches, at once; an entry refused by itself goes as it is."""
         if batch.end - batch.first > 1:
             self._most = max(1, (batch.end - batch.first) // 2)
             self._keep(msgspec.structs.replace(self._required, planned=0))
-        else:
+            self._taken_apart = True
+        elif not batch.raw:
             self._raw_at = batch.first
+            self._taken_apart = True
 
     async def _record(self) -> None:
         """Put on record what was stored, unless that holds nothing but such records themselves."""
-        files = self._required.unrecorded
+        unrecorded = self._required.unrecorded
+        files = without_gap(unrecorded)
         if self._recording is None or not files:
             return
-        if len(files) < MAX_UNRECORDED and not await self._holds_more_than_records(files):
+        more = len(files) < len(unrecorded) or len(files) >= MAX_UNRECORDED
+        if not more and not await self._holds_more_than_records(files):
             return
         first, end = files[0].first_index, files[-1].end_index
         manifest = b"".join(msgspec.json.encode(one, order="sorted") + b"\n" for one in files)
@@ -186,7 +195,8 @@ class Lane:
         await archive.put(name, manifest)
         digest = sha256(manifest).hexdigest()
         await self._recording.recorder.record(self.log, first, end, archive.destination, digest)
-        self._keep(msgspec.structs.replace(self._required, unrecorded=()))
+        rest = unrecorded[len(files) :]
+        self._keep(msgspec.structs.replace(self._required, unrecorded=rest))
 
     async def _holds_more_than_records(self, files: tuple[StoredFile, ...]) -> bool:
         first, end = files[0].first_index, files[-1].end_index
@@ -216,3 +226,11 @@ class Lane:
             attempts=self._failures,
             again_in_seconds=wait,
         )
+
+
+def without_gap(files: tuple[StoredFile, ...]) -> tuple[StoredFile, ...]:
+    """The first files, up to where `begin` passed over entries: those are stored nowhere."""
+    for place in range(1, len(files)):
+        if files[place].first_index != files[place - 1].end_index:
+            return files[:place]
+    return files
