@@ -1,5 +1,6 @@
 """POST requests to receivers: webhooks and OTLP collectors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,8 @@ from caracal_server.ports.upstream import (
 from caracal_server.shipping.parts import Undelivered
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
+POST_SECONDS: Final = 120.0
+"""For a whole request: a receiver that answers a byte at a time is not waited for."""
 MAX_WAIT_SECONDS: Final = 3600.0
 _REFUSED: Final = frozenset({400, 413, 422})
 """What a receiver says of a request that it will not take, however often it comes."""
@@ -22,7 +25,12 @@ Header = tuple[bytes, bytes]
 
 
 async def post(
-    client: UpstreamClient, url: UpstreamUrl, headers: Sequence[Header], body: bytes
+    client: UpstreamClient,
+    url: UpstreamUrl,
+    headers: Sequence[Header],
+    body: bytes,
+    *,
+    seconds: float = POST_SECONDS,
 ) -> bytes:
     """Send a body, and return the answer of a receiver that took it.
 
@@ -32,15 +40,18 @@ async def post(
     target = url.path + (f"?{url.query}" if url.query else "")
     request = UpstreamRequest("POST", url, target.encode(), headers, _once(body), len(body))
     try:
-        response = await client.send(request)
-        try:
-            answer = bytearray()
-            async for piece in response.body():
-                answer += piece
-                if len(answer) > MAX_ANSWER_BYTES:
-                    raise Undelivered(f"{url.host}: the answer is too long")
-        finally:
-            await response.aclose()
+        async with asyncio.timeout(seconds):
+            response = await client.send(request)
+            try:
+                answer = bytearray()
+                async for piece in response.body():
+                    answer += piece
+                    if len(answer) > MAX_ANSWER_BYTES:
+                        raise Undelivered(f"{url.host}: the answer is too long")
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise Undelivered(f"{url.host}: too slow") from None
     except UpstreamError as fault:
         raise Undelivered(f"{url.host}: {fault.kind}") from None
     if 200 <= response.status < 300:  # noqa: PLR2004 - the range of success
@@ -64,7 +75,7 @@ def _wait(headers: Sequence[Header]) -> float:
     try:
         until, since = (parsedate_to_datetime(it) for it in (text, sent.decode("latin-1")))
         seconds = (_aware(until) - _aware(since)).total_seconds()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
