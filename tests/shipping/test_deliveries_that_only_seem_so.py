@@ -13,10 +13,12 @@ import pytest
 from caracal.authority.events import Kind
 from caracal_server.adapters.clock import SystemClock
 from caracal_server.adapters.http.egress import EgressGuard, PrivateEgress
-from caracal_server.cli.shipping_parts import GuardedNetwork
+from caracal_server.cli.entries import EntryPage
+from caracal_server.cli.shipping_parts import GuardedNetwork, ServerSource
 from caracal_server.ports.upstream import UpstreamUrl
 from caracal_server.shipping.archives import jsonl_archive
 from caracal_server.shipping.batches import Batch, Placed, read_line
+from caracal_server.shipping.config import ShippingConfig
 from caracal_server.shipping.cursors import CursorFile
 from caracal_server.shipping.files import DirectoryPlace
 from caracal_server.shipping.lanes import Lane, Pace, Recording
@@ -45,13 +47,11 @@ def receiver(behave: Callable[[socket], None]) -> Iterator[int]:
             with connection:
                 behave(connection)
 
-    thread = threading.Thread(target=serve)
-    thread.start()
+    threading.Thread(target=serve, daemon=True).start()  # ends when the sender is gone
     try:
         yield listening.getsockname()[1]
     finally:
         listening.close()
-        thread.join(10)
 
 
 def ends_without_a_close(connection: socket, context: ssl.SSLContext) -> None:
@@ -177,3 +177,50 @@ async def test_a_receiver_that_answers_a_byte_at_a_time_is_not_waited_for():
     finally:
         await client.aclose()
         network.close()
+
+
+class Lying:
+    """A server that says of zones and entries what a test wants."""
+
+    def __init__(self, zone: str, indexes: Callable[[int], list[int]]) -> None:
+        self._zone, self._indexes, self._left = zone, indexes, 100
+
+    def get(self, path, shape, **query):
+        self._left -= 1
+        assert self._left, "it is asked for ever"
+        said = {"items": [{"id": self._zone, "name": "z", "revision": 1}]}
+        if shape is EntryPage:
+            entry = {"leaf_hash": "", "entry": {}}
+            indexes = self._indexes(query["cursor"])
+            said = {"items": [{"index": index, **entry} for index in indexes]}
+        return msgspec.json.decode(msgspec.json.encode(said), type=shape)
+
+    def text(self, path, **query):
+        return "origin+1+2"
+
+
+async def test_no_zone_of_a_server_is_a_way_out_of_the_directories():
+    source = ServerSource(Lying("/../../escaped", lambda before: []), 1)
+    with pytest.raises(SourceFailed, match="can be none"):
+        await source.logs()
+
+
+@pytest.mark.parametrize(
+    "indexes",
+    [lambda it: [], lambda it: [it], lambda it: [it - 2], lambda it: [-1, it]],
+)
+async def test_a_page_that_is_not_what_was_asked_for_is_no_entries(indexes):
+    with pytest.raises(SourceFailed, match="does not have entry"):
+        await ServerSource(Lying("zone1", indexes), 1).read(LOG, 3, 5)
+
+
+async def test_entries_that_were_not_asked_for_are_passed_over():
+    source = ServerSource(Lying("zone1", lambda it: [it - 1, it - 2, it - 3, it - 4]), 1)
+    assert [one.index for one in await source.read(LOG, 3, 5)] == [3, 4]
+
+
+def test_two_sinks_never_share_the_names_of_their_files():
+    sinks = [{"name": name, "kind": "jsonl", "directory": "lake"} for name in ("a", "b")]
+    said = {"server": "https://x.example", "token": {"env": "T"}, "sinks": sinks}
+    with pytest.raises(msgspec.ValidationError, match="overwrite"):
+        msgspec.convert(said, ShippingConfig)

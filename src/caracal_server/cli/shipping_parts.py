@@ -71,12 +71,13 @@ class ServerSource:
         while before > first:
             limit = min(PAGE, before - first)
             page = self._server.get(_path(log), EntryPage, limit=limit, cursor=before)
-            for view in page.items:
+            beyond = before
+            for view in page.items[:limit]:
                 if view.index != before - 1:
                     break
                 before = view.index
                 found.append(Placed(view.index, view.leaf_hash, bytes(view.entry)))
-            if not page.items or page.items[-1].index != before:
+            if before == beyond:
                 raise SourceFailed(
                     f"the log does not have entry {before - 1} any more, or not here"
                 )

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from caracal.authority.identifiers import is_id
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.server import Server
 
@@ -24,7 +25,19 @@ class _Zones(msgspec.Struct, frozen=True):
 
 
 def list_zones(server: Server) -> tuple[ZoneRow, ...]:
-    return server.get("/v1/zones", _Zones).items
+    """The zones of a server.
+
+    Raises:
+        CommandFailed: an id is none; it becomes a part of the names of files.
+    """
+    zones = server.get("/v1/zones", _Zones).items
+    if not all(is_id(zone.id) for zone in zones):
+        raise CommandFailed(
+            ExitCode.UNREACHABLE,
+            "the server names a zone whose id can be none of Caracal's",
+            "check --server: it is the address of Control",
+        )
+    return zones
 
 
 def choose_zone(server: Server, named: str | None) -> ZoneRow:

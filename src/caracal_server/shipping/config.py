@@ -146,6 +146,14 @@ class ShippingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = [sink.name for sink in self.sinks]
         if len(set(names)) != len(names):
             raise ValueError("sinks have names of their own")
+        places = [
+            (type(sink), sink.directory, sink.bucket.url if sink.bucket else None)
+            for sink in self.sinks
+            if isinstance(sink, ParquetSink | JsonlSink)
+        ]
+        for place in places:
+            if places.count(place) > 1:
+                raise ValueError("two sinks would overwrite each other's files: give each a place")
         for sink in self.sinks:
             if isinstance(sink, ParquetSink | JsonlSink) and sink.record:
                 if self.record_token is None:

@@ -23,7 +23,8 @@ _MAX_NAME: Final = 32
 class SyslogSink:
     """Implements `Sink`: a connection for each batch, closed by TLS's own close on both sides.
 
-    Syslog has no acknowledgement. What is known is that the receiver's TLS answered our close with its own; docs/shipping.md says what that leaves.
+    Syslog has no acknowledgement. What is known is that the receiver's TLS answered our close with its
+    own; docs/shipping.md says what that leaves.
     """
 
     def __init__(
