@@ -85,6 +85,19 @@ async def test_a_rewritten_log_is_refused_and_the_contradiction_kept(it, directo
     assert kept.read_text() == request(REWRITTEN[:5], 5)
 
 
+async def test_who_sends_a_wrong_proof_of_an_honest_log_hides_no_contradiction(it, directory):
+    assert (await it.add_checkpoint(request(HONEST[:5], 0))).status == 200
+    honest = request(HONEST[:8], 5)
+    head, _, note = honest.partition("\n\n")
+    wrong = "\n".join((head.split("\n")[0], 43 * "A" + "=")) + "\n\n" + note
+    assert (await it.add_checkpoint(wrong)).status == 422
+    assert not list((directory / "logs").glob("*.refused"))
+    assert (await it.add_checkpoint(request(REWRITTEN[:5], 5))).status == 409
+    [kept] = (directory / "logs").glob("*.refused")
+    assert kept.read_text() == request(REWRITTEN[:5], 5)
+    assert (await it.add_checkpoint(honest)).status == 200
+
+
 async def test_a_log_that_was_rolled_back_is_told_what_was_seen(it):
     await it.add_checkpoint(request(HONEST[:9], 0))
     for old in (0, 4):

@@ -18,6 +18,7 @@ from caracal.evidence.notes import parse_note
 
 _SEEN: Final = ".seen"
 _REFUSED: Final = ".refused"
+_UNPROVEN: Final = ".unproven"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -91,9 +92,13 @@ class WitnessState:
         self._write(_name(checkpoint.origin, _SEEN), _encode(Seen(checkpoint.origin, note)))
         self._seen[checkpoint.origin] = checkpoint
 
-    def keep_refused(self, origin: str, body: str) -> None:
-        """Keep the first request of a log that contradicts what was seen: its key signed for both."""
-        name = _name(origin, _REFUSED)
+    def keep_refused(self, origin: str, body: str, *, proven: bool) -> None:
+        """Keep the first request of a log that contradicts what was seen: its key signed for both.
+
+        `proven` is one that says another tree of the same size. Of others the proof alone is wrong, which
+        anybody can send with a checkpoint of an honest log; that is kept apart, and hides no contradiction.
+        """
+        name = _name(origin, _REFUSED if proven else _UNPROVEN)
         if not (self._logs / name).exists():
             self._write(name, body.encode())
 

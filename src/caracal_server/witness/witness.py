@@ -46,10 +46,11 @@ class Said:
 
 
 class _Refused(Exception):
-    def __init__(self, said: Said, *, contradiction: bool = False) -> None:
+    def __init__(self, said: Said, *, unlike: bool = False, proven: bool = False) -> None:
         super().__init__(said.text)
         self.said = said
-        self.contradiction = contradiction
+        self.unlike = unlike
+        self.proven = proven
 
 
 @dataclass(slots=True)
@@ -92,8 +93,8 @@ class Witness:
             if latest is None or latest.size < checkpoint.size:
                 await asyncio.to_thread(self.state.store, checkpoint, request.note)
         except _Refused as fault:
-            if fault.contradiction:
-                await self._report(checkpoint, latest, body)
+            if fault.unlike:
+                await self._report(checkpoint, latest, body, proven=fault.proven)
             return fault.said
         except OSError as fault:
             _log.error("witness_state_not_stored", error=fault.strerror)
@@ -101,15 +102,17 @@ class Witness:
         line = cosign(checkpoint.render(), self.key, self.sign, self.now())
         return Said(OK, f"{line.render()}\n")
 
-    async def _report(self, checkpoint: Checkpoint, latest: Checkpoint | None, body: str) -> None:
+    async def _report(
+        self, checkpoint: Checkpoint, latest: Checkpoint | None, body: str, *, proven: bool
+    ) -> None:
         _log.error(
-            "log_contradicts_itself",
+            "log_contradicts_itself" if proven else "log_not_shown_to_continue",
             origin=checkpoint.origin,
             size=checkpoint.size,
             seen=0 if latest is None else latest.size,
         )
         try:
-            await asyncio.to_thread(self.state.keep_refused, checkpoint.origin, body)
+            await asyncio.to_thread(self.state.keep_refused, checkpoint.origin, body, proven=proven)
         except OSError as fault:
             _log.error("refused_request_not_kept", error=fault.strerror)
 
@@ -125,12 +128,12 @@ def _require_continues(
     if checkpoint.size == 0:
         raise _Refused(Said(UNPROCESSABLE, "an empty log has no history to vouch for\n"))
     if checkpoint.size == size and checkpoint.root != root:
-        raise _Refused(Said(CONFLICT, f"{size}\n", SIZE_TYPE), contradiction=True)
+        raise _Refused(Said(CONFLICT, f"{size}\n", SIZE_TYPE), unlike=True, proven=True)
     try:
         proof = ConsistencyProof(size, checkpoint.size, request.proof)
         verify_consistency(proof, root, checkpoint.root)
     except EvidenceError as fault:
-        raise _Refused(Said(UNPROCESSABLE, f"{fault}\n"), contradiction=True) from None
+        raise _Refused(Said(UNPROCESSABLE, f"{fault}\n"), unlike=True) from None
 
 
 def known_logs(lines: Iterable[str]) -> KnownLogs:
