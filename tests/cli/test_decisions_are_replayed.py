@@ -139,6 +139,8 @@ def test_a_verified_export_is_replayed_with_no_server(decided, run, cli, tmp_pat
     texts = [candidate(tmp_path, READS)]
     unknown = cli("replay", "--active", "--policy", *texts, "--export", str(bundle), "--json")
     assert unknown.document["report"]["unreplayed"][0]["why"] == "policy_unknown"
+    assert (unknown.code, unknown.document["reproduced"]) == (ExitCode.REFUSED, False)
+    assert "not at hand" in unknown.err
     bundle.write_bytes(bundle.read_bytes().replace(b"/orders/17", b"/orders/18"))
     assert cli("replay", "--policy", file, "--export", str(bundle)).code == ExitCode.REFUSED
 

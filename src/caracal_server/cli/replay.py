@@ -49,7 +49,7 @@ _WHY: Final = {
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What `--json` prints."""
+    """What `--json` prints; `reproduced` is false, too, where a decision could not be decided again."""
 
     candidate: str
     proven: bool
@@ -226,7 +226,7 @@ def _run(run: Replay, entries: Iterable[tuple[int, bytes]], window: Window) -> N
 
 
 def _tell(report: Report, candidate: str, *, proven: bool, json: bool) -> None:
-    reproduced = report.differing == 0
+    reproduced = report.differing == 0 and not report.unreplayed
     if json:
         print_json(Replayed(candidate, proven, reproduced, report))
     else:
@@ -238,6 +238,12 @@ def _tell(report: Report, candidate: str, *, proven: bool, json: bool) -> None:
             f"entry {first.index} (request {first.request}) is not reproduced: it records "
             f"{first.recorded}, and its policy says {first.replayed}",
             "report it: either an entry or the engine is not what it was",
+        )
+    if not candidate and any(one.why is Missing.POLICY_UNKNOWN for one in report.unreplayed):
+        raise CommandFailed(
+            ExitCode.REFUSED,
+            "not every decision was decided again: a policy version's text is not at hand",
+            "give each with --policy; GET /v1/zones/{zone}/policy-versions has them",
         )
 
 
