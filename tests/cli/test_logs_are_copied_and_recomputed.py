@@ -19,6 +19,10 @@ from caracal.evidence.tile_reading import VerifiedTiles
 from caracal_server.adapters.sql.database import open_database
 from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.migrations import migrate
+from caracal_server.cli.key_files import parse_log_key
+from caracal_server.cli.log_check import LogFault
+from caracal_server.cli.log_copy import LogCopy
+from caracal_server.cli.tile_sources import Directory
 from tests.contracts.logs import Log
 from tests.support.running import running_caracal
 
@@ -198,6 +202,17 @@ def test_a_copy_takes_nothing_that_does_not_continue_it(server, kept, key, tmp_p
     assert "does not" in ended.stderr
     assert not (spoilt / "checkpoint").exists()
     assert {file: file.read_bytes() for file in spoilt.rglob("*") if file.is_file()} == before
+
+
+def test_a_copy_takes_no_log_that_lacks_entries_and_does_not_say_so(kept, key, tmp_path):
+    """Else a source that hides entries would have them missing for good: a copy never looks back."""
+    hiding = tmp_path / "hiding"
+    shutil.copytree(kept[0], hiding)
+    (hiding / "tile/entries/000").unlink()
+    copy = LogCopy(Directory(hiding), tmp_path / "copy", [parse_log_key(key)])
+    with pytest.raises(LogFault, match="no entry says they were dropped"):
+        copy.run(lambda _: None)
+    assert not (tmp_path / "copy" / "checkpoint").exists()
 
 
 def test_a_log_of_another_key_is_none_of_ours(cli, kept, key):

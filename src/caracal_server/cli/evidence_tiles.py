@@ -103,6 +103,8 @@ def tiles(
         print_json(shown)
         return
     print_fields((("directory", shown.directory), ("origin", shown.origin)))
+    if shown.dropped:
+        say(f"{shown.dropped} entries were dropped before they were copied, and an entry says so")
     say(f"copied: {shown.files} files, from {shown.before} to {shown.size} entries, all verified")
 
 

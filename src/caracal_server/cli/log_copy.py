@@ -24,6 +24,7 @@ from caracal.evidence.tiles import (
     tile_at,
 )
 from caracal.evidence.tree import EMPTY_ROOT
+from caracal.wire.dropped_entries import RecordedDrops
 from caracal_server.cli.failures import CommandFailed, ExitCode
 from caracal_server.cli.log_check import LogFault, read_checkpoint
 from caracal_server.cli.tile_sources import CHECKPOINT, Directory, TileSource, need, read_place
@@ -59,6 +60,7 @@ class LogCopy:
             before = old.size, old.root
         self._copied = Copied(before[0], self._new)
         self._from = before[0] // WIDTH * WIDTH
+        self._drops = RecordedDrops()
         if before[0] > self._new.size:
             raise LogFault(f"the log went back from {before[0]} entries to {self._new.size}")
         try:
@@ -88,6 +90,8 @@ class LogCopy:
             for bundle in new_bundles(before, size):
                 self._copy_bundle(bundle)
                 advance(bundle.width)
+            if self._copied.dropped and self._from > self._drops.end:
+                raise LogFault("entries are missing, and no entry says they were dropped")
         except EvidenceError as fault:
             raise LogFault(str(fault)) from None
         self._replace(CHECKPOINT, self._note.encode())
@@ -110,13 +114,16 @@ class LogCopy:
             self._copied.dropped += WIDTH
             return
         try:
-            leaves = leaves_of(parse_bundle(data, bundle.width))
+            entries = parse_bundle(data, bundle.width)
+            leaves = leaves_of(entries)
         except EvidenceError as fault:
             raise LogFault(str(fault), entry=bundle.start, file=bundle.path) from None
         said = self._tiles.hashes(tile_at(0, bundle.index, self._new.size))
         for at, (own, other) in enumerate(zip(leaves, said, strict=True), bundle.start):
             if own != other:
                 raise LogFault("it does not lead to the checkpoint", entry=at, file=bundle.path)
+        for entry in entries:
+            self._drops.take(entry)
         self._put(bundle.path, data)
 
     def _put(self, path: str, data: bytes) -> None:
@@ -154,4 +161,6 @@ class LogCopy:
             if full.end <= self._new.size:
                 places = (full, EntryBundle(tile.index)) if tile.level == 0 else (full,)
                 for place in places:
+                    if not (self._kept.root / place.path).exists():
+                        continue  # its full one was dropped: what is kept is all there is
                     shutil.rmtree(self._kept.root / f"{place.path}.p", ignore_errors=True)
