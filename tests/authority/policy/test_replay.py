@@ -217,12 +217,13 @@ def test_what_the_record_does_not_say_is_named_and_not_guessed():
         entry(**known, operation="GET /x", committed={"labels": "h"}),
         entry(**known | {"scopes": "no\ttoken"}),
         entry(kind=Kind.SESSION_END),
+        entry(verdict=Verdict.ALLOW, request="allowed by nothing"),
     ]
     report = replayed(entries, "")
-    assert report.decisions == 5
+    assert report.decisions == 6
     assert report.replayed == 0
     assert {(one.why, one.count) for one in report.unreplayed} == {
-        (Missing.NOT_RECORDED, 3),
+        (Missing.NOT_RECORDED, 4),
         (Missing.TOO_LONG, 1),
         (Missing.SHREDDED, 1),
     }

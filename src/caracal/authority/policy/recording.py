@@ -69,6 +69,8 @@ def asks_policy(entry: Entry) -> bool:
         return False
     if entry.lifecycle or entry.policy:
         return True
+    if entry.kind is Kind.CALL and entry.verdict is Verdict.ALLOW:
+        return True  # no call is allowed without; an entry that does not say so is to be counted
     return entry.reason in BY_POLICY or entry.reason == Reason.POLICY_NONE_ACTIVE
 
 
