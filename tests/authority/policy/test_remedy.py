@@ -73,6 +73,17 @@ def test_without_a_policy_a_permit_is_the_change():
     assert 'Application::"the \\"A\\""' in found.permits
 
 
+def test_no_permit_is_added_for_what_is_permitted_already():
+    reads = '@id("reads") permit (principal, action == Action::"read", resource);'
+    entry = refused(Reason.POLICY_NO_PERMIT, kind=Kind.EXCHANGE, scopes="read write")
+    found = explain_policy(entry, reads)
+    assert found.permits.count("permit (") == 1
+    assert 'Action::"write"' in found.permits
+    both = reads + '@id("no") forbid (principal, action == Action::"write", resource);'
+    again = explain_policy(entry, both)
+    assert (again.without, again.permits) == (("no",), found.permits)
+
+
 def test_a_change_that_can_not_be_tried_is_not_named():
     taken = '@id("allows-read") permit (principal, action == Action::"other", resource);'
     found = explain_policy(refused(Reason.POLICY_NO_PERMIT), taken)

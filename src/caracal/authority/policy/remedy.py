@@ -15,7 +15,7 @@ from caracal.authority.policy.recording import BY_POLICY, Missing, asks_policy, 
 from caracal.authority.policy.replay import decide_again
 from caracal.authority.policy.requests import Asked
 from caracal.authority.policy.schema import PolicyVocabulary
-from caracal.authority.scopes import InvalidScope, ScopeSet
+from caracal.authority.scopes import InvalidScope, Scope, ScopeSet
 
 _NOWHERE = PolicyVocabulary(frozenset(), {})
 
@@ -78,16 +78,25 @@ def _search(asked: Asked, text: str, values: tuple[str, ...]) -> Remedy:
     without: list[str] = []
     permits: list[str] = []
     while True:
-        outcome = decide_again(_changed(text, without, permits), one)
+        engine = _changed(text, without, permits)
+        outcome = decide_again(engine, one)
         refusal = outcome.refusal
         if refusal is None:
             return Remedy(values, _told(without, permits), "\n".join(permits), tuple(without))
         if refusal.reason is Reason.POLICY_FORBID:
             without += refusal.policies
-        elif refusal.reason is Reason.POLICY_NO_PERMIT and not permits and not one.undeclared:
-            permits += (_permit(one, scope) for scope in one.scopes)
+        elif refusal.reason is Reason.POLICY_NO_PERMIT and not one.undeclared:
+            # Never the same permit twice: its id would be taken, which ends the search.
+            permits += (_permit(one, scope) for scope in one.scopes if _lacks(engine, one, scope))
         else:
             return Remedy(values)
+
+
+def _lacks(engine: PolicyEngine, asked: Asked, scope: Scope) -> bool:
+    """Whether nothing permits this scope."""
+    alone = msgspec.structs.replace(asked, scopes=ScopeSet(frozenset({scope})))
+    refusal = decide_again(engine, alone).refusal
+    return refusal is not None and refusal.reason is Reason.POLICY_NO_PERMIT
 
 
 def _changed(text: str, without: list[str], permits: list[str]) -> PolicyEngine:
