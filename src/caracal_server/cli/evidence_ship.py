@@ -233,7 +233,7 @@ def _alone(state: Path) -> Iterator[None]:
     """Two programs on the same cursors would undo each other's."""
     try:
         state.mkdir(parents=True, exist_ok=True)
-        with (state / "lock").open("wb") as lock:
+        with (state / ".lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except BlockingIOError:

@@ -61,10 +61,9 @@ KINDS: Final[dict[str, Mapped]] = {
     Kind.EVIDENCE_EXPORT: Mapped(_MANAGED, OTHER, "evidence"),
     "evidence.drop": Mapped(_MANAGED, _DELETE, "evidence"),
     Kind.EVIDENCE_SETTLE: Mapped(_MANAGED, OTHER, "evidence"),
-    Kind.SHARD_CHECKPOINT: Mapped(_MANAGED, OTHER, "evidence"),
     "evidence.redact": Mapped(_MANAGED, _UPDATE, "evidence"),
     "evidence.shred": Mapped(_MANAGED, _DELETE, "evidence"),
-    "shard.checkpoint": Mapped(_MANAGED, OTHER, "checkpoint"),
+    Kind.SHARD_CHECKPOINT: Mapped(_MANAGED, OTHER, "checkpoint"),
 }
 _METHODS: Final = {"POST": 1, "GET": 2, "HEAD": 2, "OPTIONS": 2, "PUT": 3, "PATCH": 3, "DELETE": 4}
 _GRAVE: Final = frozenset({"evidence.drop", "evidence.shred"})
