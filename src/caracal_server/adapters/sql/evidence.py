@@ -11,11 +11,13 @@ from caracal.evidence.commitments import Openings
 from caracal.evidence.tiles import WIDTH, Tile
 from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.evidence_erasure import SqlErasures
+from caracal_server.adapters.sql.evidence_filters import STRETCH, add_filter
 from caracal_server.adapters.sql.evidence_layout import (
     LOG_PLACES,
     SPAN,
     TERMS,
     completed_spans,
+    completed_stretches,
     index_of,
     peaks_of,
     place_of,
@@ -92,8 +94,10 @@ _put_checkpoint = Rendered(names_of(evidence_checkpoint), _save_checkpoint)
 class SqlEvidenceStore:
     """An `EvidenceStore` over a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, stretch: int = STRETCH) -> None:
+        """Store evidence; the spans that make a stretch are fewer in tests, and nowhere else."""
         self._database = database
+        self._stretch = stretch
         self._erasures = SqlErasures(database, find_log)
 
     async def position(self, zone_id: ZoneId) -> LogPosition:
@@ -112,7 +116,7 @@ class SqlEvidenceStore:
 
         def work(connection: Connection) -> None:
             for batch, of_batch in zip(batches, rows, strict=True):
-                _commit(connection, batch, of_batch)
+                _commit(connection, batch, of_batch, self._stretch)
 
         await self._database.transact(work)
 
@@ -195,7 +199,7 @@ class SqlEvidenceStore:
     async def search(self, zone_id: ZoneId, query: EvidenceQuery) -> tuple[StoredEntry, ...]:
         def work(connection: Connection) -> tuple[StoredEntry, ...]:
             log, size = find_log(connection, zone_id)
-            return () if log is None else search(connection, log, size, query)
+            return () if log is None else search(connection, log, size, query, self._stretch)
 
         return await self._database.read(work)
 
@@ -270,7 +274,7 @@ def _rows(batch: LogBatch) -> list[Row]:
     ]
 
 
-def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row]) -> None:
+def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row], stretch: int) -> None:
     log, size = find_log(connection, batch.zone_id)
     if size != batch.before.size:
         raise Unavailable(
@@ -288,6 +292,8 @@ def _commit(connection: Connection, batch: LogBatch, rows: Iterable[Row]) -> Non
         await_erasures(connection, log, batch.erasures)
     for span in completed_spans(size, batch.after.size):
         _sum_up(connection, log, span)
+    for spans in completed_stretches(log, size, batch.after.size, stretch):
+        add_filter(connection, spans)
 
 
 def _new_log(connection: Connection, zone_id: ZoneId) -> int:

@@ -10,13 +10,14 @@ Spans. An index on sessions or requests would touch a page of its own for nearly
 pages is what a commit costs. Instead each run of 512 entries, once whole, is summed up: which values
 it mentions and what time it covers. A value that has a column is mentioned as it is, what stands only in
 the entries as a term (`evidence_terms.py`); `TERMS` says that those are there too. A search reads the
-summaries, then only the spans that may match.
+summaries, then only the spans that may match. What whole stretches of spans mention is summed up once
+more (`evidence_filters.py`), so that the summaries of few spans are read.
 
 Dropped entries. Of 256 entries that were dropped a single row is left: their leaf hashes, then the hashes
 of the larger subtrees that the last of them completes. What lies between can be computed from these.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from caracal.evidence.tiles import HEIGHT
 from caracal_server.ports.evidence import LogBatch, TreeNode
@@ -26,7 +27,10 @@ SPAN_BITS = 9
 SPAN = 1 << SPAN_BITS
 HASH_BYTES = 32
 TERMS = "terms:1"
-"""Mentioned by every span that was summed up with its terms; older ones may hold any."""
+"""Mentioned by every span that was summed up with its terms; older ones may hold any.
+
+Who changes it drops the rows of `evidence_filter`: they lack the terms that come to be.
+"""
 LOG_PLACES = 1 << INDEX_BITS
 
 # INVARIANT: these widths never change; places and spans are stored.
@@ -71,6 +75,13 @@ def peaks_of(size: int) -> tuple[tuple[int, int], ...]:
 def completed_spans(before: int, after: int) -> range:
     """Number within the log of the spans that growing from `before` to `after` entries makes whole."""
     return range(before >> SPAN_BITS, after >> SPAN_BITS)
+
+
+def completed_stretches(log: int, before: int, after: int, width: int) -> Iterator[range]:
+    """The spans of each run of `width` that growing from `before` to `after` entries makes whole."""
+    base = span_of(log, 0)
+    for number in range((before >> SPAN_BITS) // width, (after >> SPAN_BITS) // width):
+        yield range(base + number * width, base + (number + 1) * width)
 
 
 def row_hashes(batch: LogBatch) -> Sequence[bytes]:

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.tiles import HEIGHT, WIDTH
+from caracal_server.adapters.sql.evidence_filters import drop_filters
 from caracal_server.adapters.sql.evidence_layout import (
     HASH_BYTES,
     LOG_PLACES,
@@ -44,6 +45,9 @@ def drop_some(connection: Connection, log: int, stop: int) -> bool:
             connection.execute(
                 delete(table).where(table.c.span >= spans[0], table.c.span <= spans[-1])
             )
+    if end > first:
+        # Of a stretch that lost its beginning as well: what the dropped entries said goes.
+        drop_filters(connection, span_of(log, first), span_of(log, end - 1))
     return end < stop
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
+from caracal_server.adapters.sql.evidence_filters import holds_bytes, narrowed
 from caracal_server.adapters.sql.evidence_layout import (
     HASH_BYTES,
     SPAN_BITS,
@@ -28,9 +29,9 @@ EntrySelect = Select[int, bytes, bytes]
 
 
 def search(
-    connection: Connection, log: int, size: int, query: EvidenceQuery
+    connection: Connection, log: int, size: int, query: EvidenceQuery, stretch: int
 ) -> tuple[StoredEntry, ...]:
-    """The entries of a log of `size` that match, in the query's order."""
+    """The entries of a log of `size` that match, in the query's order; `stretch` spans make a stretch."""
     start, stop = 0, size
     if query.after_index is not None and query.ascending:
         start = max(query.after_index + 1, 0)
@@ -47,7 +48,7 @@ def search(
     if not _selective(query):
         return _fetch(connection, log, (start, stop), matching, query.limit, query)
     found: list[StoredEntry] = []
-    for span in _candidates(connection, log, (start, stop), size, query):
+    for span in _candidates(connection, log, (start, stop), size, query, stretch):
         low, high = span << SPAN_BITS, (span + 1) << SPAN_BITS
         bounds = (max(low, start), min(high, stop))
         found += _fetch(connection, log, bounds, matching, query.limit - len(found), query)
@@ -104,10 +105,7 @@ def _in_entries(query: EvidenceQuery) -> dict[str, str]:
 
 def _holds(connection: Connection, value: str) -> ColumnElement[bool]:
     """That an entry has this text somewhere: less work than to read it, and `fits` decides."""
-    data, text = evidence_entry.c.data, msgspec.json.encode(value)[1:-1]
-    if connection.dialect.name == "sqlite":
-        return func.instr(data, text) > 0
-    return func.pg_catalog.position(data, literal(text, LargeBinary)) > 0
+    return holds_bytes(connection, evidence_entry.c.data, msgspec.json.encode(value)[1:-1])
 
 
 def _matching(connection: Connection, query: EvidenceQuery) -> list[ColumnElement[bool]]:
@@ -143,23 +141,28 @@ def _mentioned(query: EvidenceQuery) -> list[str]:
 
 
 def _candidates(
-    connection: Connection, log: int, bounds: tuple[int, int], size: int, query: EvidenceQuery
+    connection: Connection,
+    log: int,
+    bounds: tuple[int, int],
+    size: int,
+    query: EvidenceQuery,
+    stretch: int,
 ) -> Iterator[int]:
     """The spans that may hold a match, in the query's order; the last, unfinished one always may."""
-    whole = size >> SPAN_BITS
-    first, last = bounds[0] >> SPAN_BITS, (bounds[1] - 1) >> SPAN_BITS
-    spans = range(first, last + 1)
+    base, unfinished = span_of(log, 0), span_of(log, size)
+    spans = range(span_of(log, bounds[0]), span_of(log, bounds[1] - 1) + 1)
+    terms = (bounds_of_term(tag, value)[0] for tag, value in wanted_terms(query).items())
+    values = [*_mentioned(query), *terms]
     ordered = spans if query.ascending else spans[::-1]
-    for at in range(0, len(ordered), SPANS_AT_ONCE):
-        group = ordered[at : at + SPANS_AT_ONCE]
-        possible = _possible(connection, span_of(log, 0), [s for s in group if s < whole], query)
-        yield from (span for span in group if span >= whole or span in possible)
+    for left in narrowed(connection, ordered, stretch, values):
+        for at in range(0, len(left), SPANS_AT_ONCE):
+            group = left[at : at + SPANS_AT_ONCE]
+            possible = _possible(connection, [one for one in group if one < unfinished], query)
+            yield from (one - base for one in group if one >= unfinished or one in possible)
 
 
-def _possible(
-    connection: Connection, base: int, spans: Sequence[int], query: EvidenceQuery
-) -> set[int]:
-    left = [base + span for span in spans]
+def _possible(connection: Connection, spans: list[int], query: EvidenceQuery) -> set[int]:
+    left = spans
     mention, times = evidence_mention, evidence_span
     for value in _mentioned(query):
         if left:
@@ -177,7 +180,7 @@ def _possible(
         if query.until is not None:
             statement = statement.where(times.c.first_at < to_us(query.until))
         left = list(connection.execute(statement).scalars())
-    return {span - base for span in left}
+    return set(left)
 
 
 def _with_terms(connection: Connection, spans: list[int], wanted: dict[str, str]) -> list[int]:

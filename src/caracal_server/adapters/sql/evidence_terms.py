@@ -14,9 +14,10 @@ from caracal_server.ports.evidence import EvidenceQuery
 PREFIX: Final = 48
 """Characters of an operation that make its term: paths differ at their ends without end."""
 
-
 PERSON: Final = "u"
 """Tag of the pseudonyms of persons; they stand beside entries, not in them."""
+OPERATION: Final = "o"
+"""Tag of operations, which are asked for by how they begin."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -54,10 +55,7 @@ def terms_of(found: Found) -> Iterator[str]:
     for tag, values in _values(found).items():
         for value in values:
             if value:
-                yield f"{tag}:{value[:PREFIX] if tag == _OPERATION else value}"
-
-
-_OPERATION: Final = "o"
+                yield f"{tag}:{value[:PREFIX] if tag == OPERATION else value}"
 
 
 def _values(found: Found) -> dict[str, tuple[str, ...]]:
@@ -67,7 +65,7 @@ def _values(found: Found) -> dict[str, tuple[str, ...]]:
         "d": found.delegations,
         "m": (found.mandate,),
         "r": (*found.resource.split(" "), *found.asked),
-        _OPERATION: (found.operation,),
+        OPERATION: (found.operation,),
         "s": tuple(found.scopes.split(" ")),
         "p": (found.policy,),
         "y": found.policies,
@@ -86,7 +84,7 @@ def wanted_terms(query: EvidenceQuery) -> dict[str, str]:
         "d": query.delegation,
         "m": query.mandate,
         "r": query.resource,
-        _OPERATION: query.operation,
+        OPERATION: query.operation,
         "s": query.scope,
         "p": query.policy,
         "y": query.deciding,
@@ -101,7 +99,7 @@ def wanted_terms(query: EvidenceQuery) -> dict[str, str]:
 
 def bounds_of_term(tag: str, value: str) -> tuple[str, str]:
     """The first term that fits, and one beyond the last; both the same where only one fits."""
-    if tag != _OPERATION:
+    if tag != OPERATION:
         return f"{tag}:{value}", f"{tag}:{value}"
     begins = f"{tag}:{value[:PREFIX]}"
     return begins, f"{begins}\U0010ffff"
@@ -112,7 +110,7 @@ def fits(data: bytes, wanted: dict[str, str]) -> bool:
     values = _values(read_found(data))
     return all(
         any(one.startswith(value) for one in values[tag])
-        if tag == _OPERATION
+        if tag == OPERATION
         else value in values[tag]
         for tag, value in wanted.items()
     )

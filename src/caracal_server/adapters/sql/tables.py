@@ -280,6 +280,15 @@ evidence_mention = Table(
     sqlite_with_rowid=False,
 )
 
+evidence_filter = Table(
+    "evidence_filter",
+    metadata,
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("span", BigInteger, primary_key=True, autoincrement=False),
+    Column("prints", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 evidence_tile = Table(
     "evidence_tile",
     metadata,
