@@ -1,6 +1,6 @@
 """Which stretches of a log may mention a value, so that a look-up need not ask each of their spans.
 
-Sixty-four whole spans make a stretch. Of every value that a stretch mentions, three bytes of its hash are
+Thirty-two whole spans make a stretch. Of every value that a stretch mentions, three bytes of its hash are
 kept: the first says in which of 256 blocks the other two, its *print*, stand. The rows of a block lie side
 by side, a row for each stretch, so a look-up reads one run of small rows. A print that is missing proves
 that no span of the stretch mentions the value; one that is there proves nothing. A stretch without rows
@@ -32,7 +32,7 @@ from caracal_server.adapters.sql.statements import Rendered, RowsInsert
 from caracal_server.adapters.sql.tables import evidence_filter, evidence_mention
 
 # INVARIANT: these never change; rows that were made with them are stored.
-STRETCH: Final = 64
+STRETCH: Final = 32
 """Spans that make a stretch; its row is named by the first of them."""
 BLOCKS: Final = 256
 PRINT_BYTES: Final = 2
@@ -56,11 +56,11 @@ _mentions = Rendered(
 _add_rows = RowsInsert(evidence_filter)
 
 
-def add_filter(connection: Connection, spans: range) -> None:
+def add_filter(connection: Connection, spans: range, most: int = MOST_MENTIONS) -> None:
     """Keep prints of what the spans of a whole stretch mention, if that is all known and not too much."""
-    found = _mentions.run(connection, spans[0], spans[-1], MOST_MENTIONS + 1).fetchall()
+    found = _mentions.run(connection, spans[0], spans[-1], most + 1).fetchall()
     values = [row[0] for row in found]
-    if len(values) > MOST_MENTIONS or values.count(TERMS) != len(spans):
+    if len(values) > most or values.count(TERMS) != len(spans):
         return
     rows = enumerate(_prints_of(set(values)))
     _add_rows.run(connection, [(block, spans[0], prints) for block, prints in rows])
