@@ -145,7 +145,8 @@ async def stored_bytes(database: Database, file: Path | None) -> int:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
         return file.stat().st_size
-    tables = "'evidence_entry', 'evidence_mention', 'evidence_span', 'evidence_log'"
+    names = ("entry", "mention", "span", "filter", "log")
+    tables = ", ".join(f"'evidence_{name}'" for name in names)
     query = text(
         f"SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relname IN ({tables})"
     )
