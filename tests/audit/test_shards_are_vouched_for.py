@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from caracal.authority.events import Entry, Kind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
-from caracal.evidence.checkpoints import parse_checkpoint, verify_checkpoint
+from caracal.evidence.checkpoints import (
+    Checkpoint,
+    parse_checkpoint,
+    sign_checkpoint,
+    verify_checkpoint,
+)
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
 from caracal.wire.dropped_entries import verify_log
 from caracal_server.adapters.entropy import SystemEntropy
@@ -34,6 +39,7 @@ from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge
 from tests.apart.wire import wire
 from tests.audit.logbook import ZONE, TestClock, TwoZones, entry, log_key, settings
+from tests.evidence.signing import key_pair
 from tests.support.evidence_store import MemoryEvidenceStore
 
 WEST = "west"
@@ -209,11 +215,14 @@ async def test_a_checkpoint_that_another_key_or_name_signed_is_not_recorded():
         stranger = it.audit.logs.verifier(ZONE).render()
         other = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
         foreign = VerifierKey(it.shard.logs.origin(ZONE), other).render()
+        elsewhere, sign = key_pair("elsewhere.example/log")
+        of_another = sign_checkpoint(Checkpoint(elsewhere.name, 1, bytes(32)), sign, elsewhere)
         for change in (
             {"keys": ()},
             {"keys": (stranger,)},
             {"keys": (foreign,)},
             {"note": "no note"},
+            {"keys": (elsewhere.render(),), "note": of_another},
         ):
             integrity = Integrity()
             anchoring = Anchoring(
