@@ -1,7 +1,7 @@
 """Tests that pages and rows name: whether they exist, and whether anything keeps them from running."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +9,11 @@ _NOT_RUN: Final = frozenset({"skip", "xfail", "importorskip"})
 """`skipif` is left out: what is skipped on one machine only runs on the others."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def missing_or_not_run(root: Path, named: Iterable[str]) -> list[str]:
+    """Say what is wrong with any of these tests."""
+    return [wrong for one in named for wrong in what_is_wrong(root, one)]
 
 
 def what_is_wrong(root: Path, named: str) -> list[str]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _PASSED = re.compile(r"^(\d+) passed in ", re.MULTILINE)
+_PLUGINS = ("asyncio", "timeout", "hypothesispytest")
+"""All that the tests need; others that happen to be installed only take time."""
 
 
 def failures(root: Path, tests: Sequence[str]) -> list[str]:
@@ -18,6 +20,11 @@ def failures(root: Path, tests: Sequence[str]) -> list[str]:
         tests: ids as pytest takes them, below `root`.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider"]
+    command += [
+        "--assert=plain",
+        "--disable-plugin-autoload",
+        *(part for one in _PLUGINS for part in ("-p", one)),
+    ]
     ran = subprocess.run(
         [*command, *tests],
         cwd=root,

@@ -1,6 +1,6 @@
 """Hold entries to what was released: no tag and no field is removed, reused or given another form.
 
-Usage: python -m tools.evidence_ledger    (adds what is new to docs/schema/evidence-tags.json)
+Usage: python -m tools.evidence_ledger    (adds what is new to the ledger and to the copy of it)
 """
 
 import json
@@ -16,6 +16,8 @@ from caracal.authority.events import CallError, Entry, Kind, Verdict
 from tools.repository import ROOT
 
 LEDGER = ROOT / "docs" / "schema" / "evidence-tags.json"
+COPY = ROOT / "assurance" / "evidence_tags.json"
+"""What is taken out of the ledger is still in here."""
 
 Ledger = Mapping[str, Mapping[str, str]]
 
@@ -52,11 +54,13 @@ def read(path: Path = LEDGER) -> Ledger:
 
 def main() -> int:
     """Add what is new; what is gone or changed stays an error."""
-    released = read() if LEDGER.exists() else {}
     found = current()
-    merged = {part: {**rows, **released.get(part, {})} for part, rows in found.items()}
-    LEDGER.write_text(json.dumps(merged, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    wrong = differences(merged, found)
+    wrong: list[str] = []
+    for path in (LEDGER, COPY):
+        released = read(path) if path.exists() else {}
+        merged = {part: {**rows, **released.get(part, {})} for part, rows in found.items()}
+        path.write_text(json.dumps(merged, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        wrong += [one for one in differences(merged, found) if one not in wrong]
     sys.stdout.writelines(f"{line}\n" for line in wrong)
     return 1 if wrong else 0
 
