@@ -38,6 +38,7 @@ from caracal.wire.trace_context import TraceContext
 ACCEPT: Final = "accept a delegation"
 _PAGES: Final = 100
 _RENEW_BEFORE: Final = timedelta(seconds=60)
+"""Longer than what the Gateway wants a mandate to have left."""
 _PARENT_ENDED: Final = "parent_terminated"
 _STOPPED: Final = frozenset({Status.TERMINATED, Status.SUSPENDED})
 
@@ -148,8 +149,7 @@ def renewed(caller: Caller, plan: Plan, outer: Outer | None, opened: Opened | No
     if outer is not None:
         outer.standing.require(MANDATE)
     life = opened.started.ends_after or _RENEW_BEFORE
-    early = min(_RENEW_BEFORE, life / 4)
-    if surroundings.monotonic() < opened.since + (life - early).total_seconds():
+    if surroundings.monotonic() < opened.since + (life - _RENEW_BEFORE).total_seconds():
         return opened
     yield from _require_ended_by_itself(caller, opened)
     yield from end_session(caller, opened.end, opened.standing.trace)

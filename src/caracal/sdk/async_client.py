@@ -20,15 +20,13 @@ from caracal.sdk.granting import governed
 from caracal.sdk.heartbeats import AsyncHeartbeats, WhenLost
 from caracal.sdk.nesting import entered, innermost
 from caracal.sdk.opening import Outer, open_session, take_over
-from caracal.sdk.options import SessionOptions, plan_session
+from caracal.sdk.options import TRANSPORT_TTL, SessionOptions, plan_session, plan_transport
 from caracal.sdk.profiles import read_environment, read_profile
 from caracal.sdk.sources import AsyncOwn
 from caracal.sdk.standing import Standing
 from caracal.sdk.transport import AsyncGovernedTransport
 from caracal.wire.calls.tokens import SignedInUser
 from caracal.wire.trace_context import TraceContext
-
-TRANSPORT_TTL = timedelta(minutes=15)
 
 
 class AsyncCaracal:
@@ -125,13 +123,7 @@ class AsyncCaracal:
         opened anew before its ttl has passed.
         """
         wanted = WantedMandate.of(None, resource, scopes)
-        options: SessionOptions = {
-            "scopes": wanted.scopes,
-            "resources": [resource],
-            "ttl": ttl,
-            "labels": labels,
-        }
-        plan = plan_session(options, Lifecycle.TASK, None)
+        plan = plan_transport(wanted.scopes, resource, ttl, labels)
         what = governed(self.configuration, wanted, upstream_prefix, receipts)
         return AsyncGovernedTransport(
             self._engine, what, AsyncOwn(self._engine, plan, self._outer())

@@ -6,6 +6,7 @@ from typing import Final
 
 from caracal.authority.identifiers import SessionId
 from caracal.authority.scopes import NO_SCOPES
+from caracal.authority.sessions import MAX_TTL
 from caracal.sdk import surroundings
 from caracal.sdk.flows import Caller, Flow
 from caracal.sdk.options import Plan, invalid
@@ -34,6 +35,7 @@ from caracal.wire.calls.sessions import (
 from caracal.wire.trace_context import TraceContext, new_trace
 
 _KEY_BYTES: Final = 16
+_SPARE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ def _with_holder(caller: Caller, plan: Plan) -> Flow[Opened]:
         plan,
         scopes=NO_SCOPES,
         resources=frozenset(),
-        wanted=replace(plan.wanted, labels=(), metadata={}),
+        wanted=replace(plan.wanted, labels=(), metadata={}, ttl=_a_little_longer(plan.wanted.ttl)),
         key=_part(plan.key, "holder"),
     )
     holder = yield from open_session(caller, bare, None)
@@ -214,6 +216,11 @@ def _with_holder(caller: Caller, plan: Plan) -> Flow[Opened]:
         yield from _undo(caller, holder.standing.id, holder.standing.trace, refused)
         raise
     return replace(opened, holder=holder.standing.id)
+
+
+def _a_little_longer(ttl: timedelta | None) -> timedelta | None:
+    """The life of a holder: what is inside it would be cut to whole seconds of what it has left."""
+    return None if ttl is None else min(ttl + _SPARE, MAX_TTL)
 
 
 def _undo(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from caracal.authority.scopes import InvalidScope, ScopeSet
 from caracal.authority.sessions import Lifecycle
@@ -11,6 +11,9 @@ from caracal.wire.calls.refusals import InvalidRequest
 from caracal.wire.calls.sessions import START, IdempotencyKey, WantedSession
 from caracal.wire.calls.tokens import SignedInUser
 from caracal.wire.trace_context import TraceContext
+
+TRANSPORT_TTL: Final = timedelta(minutes=15)
+SHORTEST_TRANSPORT_TTL: Final = timedelta(minutes=2)
 
 
 class SessionOptions(TypedDict, total=False):
@@ -81,6 +84,25 @@ def plan_session(
         trace=options.get("trace"),
         key=None if key is None else IdempotencyKey(key, generated=False),
     )
+
+
+def plan_transport(
+    scopes: Iterable[str], resource: str, ttl: timedelta, labels: Iterable[str]
+) -> Plan:
+    """The session of a transport.
+
+    Raises:
+        InvalidRequest: it names no scopes, or would live too shortly to be renewed in time.
+    """
+    options: SessionOptions = {
+        "scopes": scopes,
+        "resources": [resource],
+        "ttl": ttl,
+        "labels": labels,
+    }
+    if ttl < SHORTEST_TRANSPORT_TTL:
+        raise invalid("a transport's ttl is at least two minutes", "state a longer one")
+    return plan_session(options, Lifecycle.TASK, None)
 
 
 def _scopes(names: Iterable[str]) -> ScopeSet:
