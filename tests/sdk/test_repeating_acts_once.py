@@ -78,9 +78,12 @@ def test_an_end_whose_answer_is_lost_is_an_end(zone, proxy):
 
 def test_a_token_request_that_may_have_arrived_is_not_repeated(zone, proxy):
     proxy.lose = all_of("POST /oauth/2/token")
-    with Caracal(configured(zone, sts_url=proxy.url)) as client:
-        with pytest.raises(Unreachable) as lost, client.session():
-            raise AssertionError("opened")
+    with (
+        Caracal(configured(zone, sts_url=proxy.url)) as client,
+        pytest.raises(Unreachable) as lost,
+        client.session(),
+    ):
+        raise AssertionError("opened")
     assert lost.value.sent
     assert len(proxy.seen) == 1
 
@@ -98,9 +101,9 @@ def test_a_call_whose_answer_is_lost_is_not_repeated(zone, upstream):
     with breaking_proxy(zone.deployment.running.gateway) as proxy:
         proxy.lose = all_of("GET /json?lost")
         client = Caracal(configured(zone, gateway_url=proxy.url))
-        with client, httpx.Client(transport=client.transport(API, scopes=[READ])) as http:
-            with pytest.raises(httpx.TransportError):
-                http.get("/json?lost")
+        http = httpx.Client(transport=client.transport(API, scopes=[READ]))
+        with client, http, pytest.raises(httpx.TransportError):
+            http.get("/json?lost")
     assert len(upstream.to("/json?lost")) == 1
 
 
@@ -113,9 +116,12 @@ def test_a_no_for_now_is_waited_for_when_it_is_short(zone, proxy):
 
 def test_a_no_for_long_is_told_and_not_waited_for(zone, proxy):
     proxy.answers = lambda line: BUSY % 60 if "agents" in line else None
-    with Caracal(configured(zone, sts_url=proxy.url)) as client:
-        with pytest.raises(ServiceUnavailable) as refused, client.session():
-            raise AssertionError("opened")
+    with (
+        Caracal(configured(zone, sts_url=proxy.url)) as client,
+        pytest.raises(ServiceUnavailable) as refused,
+        client.session(),
+    ):
+        raise AssertionError("opened")
     assert refused.value.retry_after == 60
     assert refused.value.temporary
     assert count(proxy, "POST /zones/") == 1
@@ -124,26 +130,35 @@ def test_a_no_for_long_is_told_and_not_waited_for(zone, proxy):
 def test_an_answer_without_end_is_given_up(zone, proxy):
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (9 * 1024 * 1024)
     proxy.answers = lambda line: endless if "token" in line else None
-    with Caracal(configured(zone, sts_url=proxy.url)) as client:
-        with pytest.raises(Unreachable, match="more than 8388608 bytes"), client.session():
-            raise AssertionError("opened")
+    with (
+        Caracal(configured(zone, sts_url=proxy.url)) as client,
+        pytest.raises(Unreachable, match="more than 8388608 bytes"),
+        client.session(),
+    ):
+        raise AssertionError("opened")
 
 
 def test_redirects_of_the_control_side_are_not_followed(zone, proxy):
     away = b"HTTP/1.1 307 Away\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
     proxy.answers = lambda line: away
-    with Caracal(configured(zone, sts_url=proxy.url)) as client:
-        with pytest.raises(UnexpectedAnswer), client.session():
-            raise AssertionError("opened")
+    with (
+        Caracal(configured(zone, sts_url=proxy.url)) as client,
+        pytest.raises(UnexpectedAnswer),
+        client.session(),
+    ):
+        raise AssertionError("opened")
     assert len(proxy.seen) == 1
 
 
 def test_nobody_there_is_said_with_the_fix(zone):
     with breaking_proxy(zone.deployment.running.control) as gone:
         url = gone.url
-    with Caracal(configured(zone, sts_url=url)) as client:
-        with pytest.raises(Unreachable, match="check the address") as lost, client.session():
-            raise AssertionError("opened")
+    with (
+        Caracal(configured(zone, sts_url=url)) as client,
+        pytest.raises(Unreachable, match="check the address") as lost,
+        client.session(),
+    ):
+        raise AssertionError("opened")
     assert not lost.value.sent
 
 

@@ -21,14 +21,14 @@ class SessionOptions(TypedDict, total=False):
 
     scopes: Iterable[str]
     resources: Iterable[str]
-    ttl: timedelta
+    ttl: timedelta | None
     max_hops: int
     inherit: bool
     labels: Iterable[str]
     metadata: Mapping[str, object]
-    user: SignedInUser
-    trace: TraceContext
-    idempotency_key: str
+    user: SignedInUser | None
+    trace: TraceContext | None
+    idempotency_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def plan_session(
         wanted=WantedSession(
             lifecycle=lifecycle,
             inherit=inherit,
-            ttl=None if service else options.get("ttl", default_ttl),
+            ttl=None if service else options.get("ttl") or default_ttl,
             labels=tuple(_several(options.get("labels", ()), "labels")),
             metadata=options.get("metadata", {}),
             user=options.get("user"),
