@@ -204,6 +204,25 @@ def test_options_that_make_no_sense_are_refused_before_anything_is_sent(options,
             raise AssertionError("opened")
 
 
+def test_grants_and_mandates_that_make_no_sense_are_refused_here(caracal):
+    with caracal.session(scopes=[READ], resources=[API], max_hops=2) as session:
+        for named in (
+            {"resources": API, "scopes": [READ]},
+            {"resources": [API], "scopes": READ},
+            {"resources": [], "scopes": [READ]},
+            {"resources": [API], "scopes": []},
+            {"resources": [API], "scopes": ["a b"]},
+        ):
+            with pytest.raises(InvalidRequest):
+                session.delegate("S", ttl=MINUTE, **named)
+        for scopes in (READ, ["a b"]):
+            with pytest.raises(InvalidRequest):
+                session.mandate(API, scopes)
+        with pytest.raises(AccessDenied, match="approval_unknown"):
+            session.mandate(API, [READ], approval_id="ap-1")
+        assert repr(session) == f"Session('{session.id}')"
+
+
 def test_a_trace_that_came_in_is_carried_to_the_upstream(caracal, zone, upstream):
     trace = parse_trace_context(
         [

@@ -8,6 +8,7 @@ import pytest
 
 from caracal import AsyncCaracal
 from caracal.sdk import AccessDenied, DelegationEnded, LeaseLost, SessionEnded, UnexpectedAnswer
+from tests.sdk.breaking import breaking_proxy
 from tests.sdk.clients import configured, live_sessions, status
 from tests.support.deployment import API, READ, WRITE
 
@@ -98,6 +99,23 @@ async def test_a_service_is_kept_alive_until_it_is_taken_over(acaracal, zone):
                 await task.mandate(API)
             assert status(zone, service.id) == "active"
         assert status(zone, service.id) == "terminated"
+
+
+async def test_heartbeats_that_do_not_come_through_are_followed_by_more(zone):
+    with breaking_proxy(zone.deployment.running.control) as proxy:
+        busy = b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}"
+        failing = [1, 2, 3]
+        proxy.answers = lambda line: (
+            busy if "heartbeat" in line and failing and failing.pop() else None
+        )
+        client = AsyncCaracal(configured(zone, sts_url=proxy.url))
+        async with client, client.service(heartbeat_every=QUICK) as service:
+            began = service.standing.lease_until
+            async with asyncio.timeout(10):
+                while service.standing.lease_until == began:
+                    await asyncio.sleep(0.01)
+            assert service.lost is None
+    assert not failing
 
 
 async def test_a_user_signs_in(deployment, provider):

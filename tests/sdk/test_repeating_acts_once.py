@@ -178,3 +178,33 @@ def test_a_closed_client_says_so(zone):
     client.close()
     with pytest.raises(InvalidRequest, match="the client is closed"), client.session():
         raise AssertionError("opened")
+
+
+def test_an_end_that_failed_is_told_and_hides_nothing(zone, proxy):
+    proxy.lose = all_of("DELETE ")
+    client = Caracal(configured(zone, sts_url=proxy.url))
+
+    def fail():
+        with client.session():
+            raise KeyError("of the block")
+
+    with client:
+        with pytest.raises(KeyError) as failed:
+            fail()
+        assert "could not end a session" in failed.value.__notes__[0]
+        with pytest.raises(Unreachable, match="could not end a session"), client.session():
+            assert live_sessions(zone)
+
+
+def test_a_session_that_could_not_be_taken_back_is_told(zone, proxy):
+    proxy.answers = lambda line: BUSY % 60 if line.startswith("DELETE") else None
+    client = Caracal(configured(zone, sts_url=proxy.url))
+    options = {"scopes": ["api:unknown"], "resources": [API]}
+    with (
+        client,
+        pytest.raises(Exception, match="api:unknown") as refused,
+        client.session(**options),
+    ):
+        raise AssertionError("opened")
+    assert "lives until its ttl" in refused.value.__notes__[0]
+    assert len(live_sessions(zone)) == 2

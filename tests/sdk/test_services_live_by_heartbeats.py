@@ -12,6 +12,7 @@ from caracal.sdk.heartbeats import pause
 from caracal.sdk.standing import Standing
 from caracal.sdk.surroundings import monotonic, random_bytes
 from caracal.wire.trace_context import new_trace
+from tests.sdk.breaking import breaking_proxy
 from tests.sdk.clients import configured, status
 from tests.support.deployment import API, READ, eventually
 
@@ -49,6 +50,29 @@ def test_who_lost_the_lease_makes_no_more_calls(caracal, zone):
         with successor.attach(service.id):
             assert status(zone, service.id) == "active"
     assert status(zone, service.id) == "terminated"
+
+
+def test_a_service_that_is_ended_inside_its_block_was_not_lost(caracal, zone):
+    lost: queue.Queue[Exception] = queue.Queue()
+    with caracal.service(heartbeat_every=QUICK, when_lost=lost.put) as service:
+        service.end()
+        beating = f"caracal-heartbeat-{service.id}"
+        eventually(lambda: beating not in {thread.name for thread in threading.enumerate()})
+    assert lost.empty()
+
+
+def test_heartbeats_that_do_not_come_through_are_followed_by_more(zone):
+    with breaking_proxy(zone.deployment.running.control) as proxy:
+        busy = b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}"
+        proxy.answers = lambda line: busy if "heartbeat" in line and failing else None
+        failing = [1, 2, 3]
+        client = Caracal(configured(zone, sts_url=proxy.url))
+        with client, client.service(heartbeat_every=QUICK) as service:
+            eventually(lambda: len([line for line in proxy.seen if "heartbeat" in line]) > 3)
+            failing.clear()
+            began = service.standing.lease_until
+            eventually(lambda: service.standing.lease_until != began)
+            assert service.lost is None
 
 
 def test_a_service_that_was_killed_is_lost(caracal, zone):

@@ -95,6 +95,9 @@ class AsyncHeartbeats:
 
 
 def _lose(standing: Standing, lost: CaracalError, when_lost: WhenLost | None) -> None:
+    if standing.lost is not None:
+        # It was ended here, and nobody lost anything.
+        return
     standing.lose(lost)
     if when_lost is not None:
         when_lost(lost)
