@@ -22,7 +22,7 @@ from tests.sdk.clients import configured, live_sessions, status
 from tests.support.deployment import API, READ, WRITE
 
 MINUTE = timedelta(minutes=1)
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACE = "0af7" * 8
 
 
 def get(transport, path="/json"):

@@ -9,7 +9,7 @@ from caracal.wire.trace_context import (
     parse_trace_context,
 )
 
-TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACE, SPAN = "0af7" * 8, "b7ad" * 4
 PARENT = f"00-{TRACE}-{SPAN}-01"
 
 

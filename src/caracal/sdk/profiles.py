@@ -25,16 +25,18 @@ from caracal.wire.json_bodies import explain
 
 MAX_PROFILE_BYTES: Final = 65_536
 MAX_SECRET_BYTES: Final = 4096
-_FIELDS: Final = {
-    "zone_id": "CARACAL_ZONE_ID",
-    "application_id": "CARACAL_APPLICATION_ID",
-    "app_client_secret": "CARACAL_APP_CLIENT_SECRET",
-    "app_client_secret_file": "CARACAL_APP_CLIENT_SECRET_FILE",
-    "sts_url": "CARACAL_STS_URL",
-    "coordinator_url": "CARACAL_COORDINATOR_URL",
-    "gateway_url": "CARACAL_GATEWAY_URL",
-    "audit_url": "CARACAL_AUDIT_URL",
-}
+_NAMES: Final = (
+    "zone_id",
+    "application_id",
+    "app_client_secret",
+    "app_client_secret_file",
+    "sts_url",
+    "coordinator_url",
+    "gateway_url",
+    "audit_url",
+)
+_FIELDS: Final = {name: f"CARACAL_{name.upper()}" for name in _NAMES}
+"""The variable for each key of a profile."""
 
 
 class _Binding(msgspec.Struct, forbid_unknown_fields=True):
