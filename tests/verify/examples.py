@@ -55,6 +55,11 @@ class Clocks:
         self.seconds += seconds
 
 
+def answered(body: bytes, **more) -> httpx.Response:
+    """An answer whose body is still to be read, as one from a network."""
+    return httpx.Response(200, stream=httpx.ByteStream(body), **more)
+
+
 @dataclass
 class Issuer:
     """Answers for the keys; as `httpx` transport it stands where the network would be."""
@@ -67,7 +72,7 @@ class Issuer:
         self.asked.append(request)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer or httpx.Response(200, content=self.keys.jwks())
+        return self.answer or answered(self.keys.jwks())
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self.respond))
