@@ -72,21 +72,18 @@ def test_the_keys_of_the_zone_are_asked_for_once(server, verify):
 def test_a_rotation_locks_nobody_out(server, verify):
     assert verify(token()) is None
     server.issuer.keys = KeySet(NEW_KEY.public, (KEY.public,))
-    server.clocks.move(1)
+    server.clocks.move(0.1)
     assert verify(token(key=NEW_KEY)) is None
     assert verify(token()) is None
     assert len(server.issuer.asked) == 2
 
 
 def test_made_up_key_ids_cause_one_fetch_a_second(server, verify):
-    verify(token())
-    for _ in range(5):
-        assert verify(token(key=OTHER_KEY)) is Code.INVALID_TOKEN
-    assert len(server.issuer.asked) == 1
-    server.clocks.move(1)
-    for _ in range(5):
-        assert verify(token(key=OTHER_KEY)) is Code.INVALID_TOKEN
-    assert len(server.issuer.asked) == 2
+    for asked in (1, 2, 3):
+        for _ in range(5):
+            assert verify(token(key=OTHER_KEY)) is Code.INVALID_TOKEN
+        assert len(server.issuer.asked) == asked
+        server.clocks.move(1)
     assert verify(token()) is None
 
 

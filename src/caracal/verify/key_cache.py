@@ -18,25 +18,22 @@ class CacheRules:
     Attributes:
         ttl: after that they are fetched again.
         stale: how long beyond it they are served while fetching fails.
-        interval: the least time between fetches; it bounds what unknown key ids can cause.
+        shortest: the least time between any two fetches.
+        interval: the least time after a fetch that did not bring the key it was for; it bounds what
+            made-up key ids can cause, and is all that they can delay the news of a rotation.
         longest_wait: between fetches that fail, the wait doubles from `interval` up to this.
     """
 
     ttl: float = 300.0
     stale: float = 600.0
+    shortest: float = 0.1
     interval: float = 1.0
     longest_wait: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.ttl <= 0 or self.stale < 0 or not 0 < self.interval <= self.longest_wait:
-            raise ValueError(
-                "ttl above 0, stale from 0, interval above 0, longest_wait not below it"
-            )
-
-    def wait(self, failures: int) -> float:
-        """How long after the last fetch the next may begin."""
-        doublings = min(max(failures - 1, 0), _MAX_DOUBLINGS)
-        return min(self.interval * 2.0**doublings, self.longest_wait)
+        waits = 0 < self.shortest <= self.interval <= self.longest_wait
+        if self.ttl <= 0 or self.stale < 0 or not waits:
+            raise ValueError("ttl above 0, stale from 0, shortest <= interval <= longest_wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,7 @@ class KeyCache:
     Attributes:
         fetched_at: when the fetch that brought the keys began.
         tried_at: when the last fetch ended.
+        missed: the last that succeeded did not bring the key it was for.
         failures: how many failed since one succeeded.
     """
 
@@ -85,6 +83,7 @@ class KeyCache:
     keys: KeySet | None = None
     fetched_at: float = float("-inf")
     tried_at: float = float("-inf")
+    missed: bool = False
     failures: int = 0
 
     def plan(self, kid: str, now: float, *, in_flight: bool) -> Plan:
@@ -96,19 +95,34 @@ class KeyCache:
         usable = known if age < self.rules.ttl + self.rules.stale else None
         if in_flight:
             return Wait() if usable is None else Use(usable)
-        left = self.tried_at + self.rules.wait(self.failures) - now
+        left = self.tried_at + self._wait() - now
         if left <= 0:
             return Fetch()
         if usable is not None:
             return Use(usable)
-        if self.failures == 0 and age < self.rules.ttl:
+        if self.failures == 0 and self.missed:
             return Unknown()
         return Unavailable(left)
 
-    def fetched(self, keys: KeySet, *, begun: float, ended: float) -> "KeyCache":
-        """After a fetch that brought `keys`: they take the place of the ones before."""
-        return replace(self, keys=keys, fetched_at=begun, tried_at=ended, failures=0)
+    def fetched(self, keys: KeySet, *, kid: str, begun: float, ended: float) -> "KeyCache":
+        """After a fetch for `kid` that brought `keys`: they take the place of the ones before."""
+        return replace(
+            self,
+            keys=keys,
+            fetched_at=begun,
+            tried_at=ended,
+            missed=keys.find(kid) is None,
+            failures=0,
+        )
 
     def failed(self, *, ended: float) -> "KeyCache":
         """After a fetch that did not."""
         return replace(self, tried_at=ended, failures=self.failures + 1)
+
+    def _wait(self) -> float:
+        """How long after the last fetch the next may begin."""
+        rules = self.rules
+        if self.failures:
+            doublings = min(self.failures - 1, _MAX_DOUBLINGS)
+            return min(rules.interval * 2.0**doublings, rules.longest_wait)
+        return rules.interval if self.missed else rules.shortest

@@ -72,7 +72,7 @@ class PublishedKeys:
         if flight is None or not isinstance(plan, Fetch | Wait):
             return _settled(plan)
         if isinstance(plan, Fetch):
-            self._fetch(flight)
+            self._fetch(kid, flight)
         else:
             wait([flight], _LONGEST_WAIT)
         with self._lock:
@@ -82,7 +82,7 @@ class PublishedKeys:
     def _plan(self, kid: str) -> Plan:
         return self._cache.plan(kid, self._seconds(), in_flight=self._flight is not None)
 
-    def _fetch(self, flight: "Future[None]") -> None:
+    def _fetch(self, kid: str, flight: "Future[None]") -> None:
         begun = self._seconds()
         keys: KeySet | None = None
         try:
@@ -91,7 +91,7 @@ class PublishedKeys:
             pass
         finally:
             with self._lock:
-                self._cache = _after(self._cache, keys, begun, self._seconds())
+                self._cache = _after(self._cache, keys, kid, begun, self._seconds())
                 self._flight = None
             flight.set_result(None)
 
@@ -134,13 +134,13 @@ class AsyncPublishedKeys:
             flight = None
         plan = self._cache.plan(kid, self._seconds(), in_flight=flight is not None)
         if isinstance(plan, Fetch):
-            flight = self._flight = loop.create_task(self._fetch())
+            flight = self._flight = loop.create_task(self._fetch(kid))
         if flight is None or not isinstance(plan, Fetch | Wait):
             return _settled(plan)
         await asyncio.wait([flight])
         return _settled(self._cache.plan(kid, self._seconds(), in_flight=False))
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, kid: str) -> None:
         begun = self._seconds()
         keys: KeySet | None = None
         try:
@@ -149,7 +149,7 @@ class AsyncPublishedKeys:
         except Exception:  # noqa: BLE001, S110 (whatever went wrong, there are no new keys)
             pass
         finally:
-            self._cache = _after(self._cache, keys, begun, self._seconds())
+            self._cache = _after(self._cache, keys, kid, begun, self._seconds())
 
     async def _read(self) -> KeySet:
         document = KeyDocument()
@@ -163,10 +163,10 @@ class AsyncPublishedKeys:
         return document.keys()
 
 
-def _after(cache: KeyCache, keys: KeySet | None, begun: float, ended: float) -> KeyCache:
+def _after(cache: KeyCache, keys: KeySet | None, kid: str, begun: float, ended: float) -> KeyCache:
     if keys is None:
         return cache.failed(ended=ended)
-    return cache.fetched(keys, begun=begun, ended=ended)
+    return cache.fetched(keys, kid=kid, begun=begun, ended=ended)
 
 
 def _settled(plan: Plan) -> KeySet:

@@ -1,5 +1,6 @@
 """What a mandate must fulfil, and how one set of requirements tightens another."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,9 @@ MAX_HOPS: Final = 10
 DEFAULT_LEEWAY: Final = timedelta(seconds=5)
 _RESOURCE_ONLY: Final = frozenset({MandateClass.RESOURCE})
 _ACCEPTABLE: Final = _RESOURCE_ONLY | {MandateClass.SESSION}
+_URL: Final = re.compile(
+    r"[!$-;=A-\[\]_a-z~]+"
+)  # visible, and nothing that quotes, queries or escapes
 _LOOPBACK: Final = ("localhost", "::1")
 
 
@@ -157,7 +161,7 @@ def origin(url: str) -> SplitResult:
     loopback = host in _LOOPBACK or _is_loopback_v4(host)
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
         raise ValueError(f"{url!r}: https is needed; http is for loopback only")
-    if not host or "@" in parts.netloc or "?" in url or "#" in url or not url.isprintable():
+    if not host or "@" in parts.netloc or _URL.fullmatch(url) is None:
         raise ValueError(f"{url!r}: a host and a path, and nothing else")
     parts.port  # noqa: B018 (raises ValueError when it is none)
     return parts
