@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from caracal.tokens.keys import KeySet
+from caracal.tokens.keys import KeyId, KeySet, SigningKey
 from caracal.verify import AsyncPublishedKeys, Code, PublishedKeys
 from caracal.verify.key_document import MAX_DOCUMENT_BYTES
 from caracal.verify.requirements import Expected
@@ -76,6 +76,20 @@ def test_a_rotation_locks_nobody_out(server, verify):
     assert verify(token(key=NEW_KEY)) is None
     assert verify(token()) is None
     assert len(server.issuer.asked) == 2
+
+
+async def test_keys_that_rotate_in_quick_succession_lock_nobody_out():
+    server = Server()
+    sync = server.verifier(keys=PublishedKeys(EXPECTED, client=server.issuer.client))
+    later = server.async_verifier(
+        keys=AsyncPublishedKeys(EXPECTED, client=server.issuer.async_client)
+    )
+    for number in range(4):
+        key = SigningKey.generate(KeyId(f"quick-{number}"))
+        server.issuer.keys = KeySet(key.public)
+        sync.verify(token(key=key))
+        await later.verify(token(key=key))
+    assert len(server.issuer.asked) == 8
 
 
 def test_made_up_key_ids_cause_one_fetch_a_second(server, verify):
@@ -188,6 +202,23 @@ def test_an_endless_document_is_given_up_while_it_is_read(server, verify):
     assert MAX_DOCUMENT_BYTES < endless.given <= MAX_DOCUMENT_BYTES + 8192
 
 
+class _Dripping(httpx.SyncByteStream):
+    def __init__(self, clocks):
+        self.clocks = clocks
+
+    def __iter__(self):
+        for _ in range(100):
+            self.clocks.move(1)
+            yield b" "
+
+
+def test_a_document_that_drips_is_given_up_after_five_seconds():
+    server = Server()
+    server.issuer.answer = httpx.Response(200, stream=_Dripping(server.clocks))
+    assert refusal(server.verifier().verify, token()).code is Code.KEYS_UNAVAILABLE
+    assert server.clocks.seconds == 1_006
+
+
 async def test_many_who_wait_cause_one_fetch_and_one_who_gives_up_does_not_stop_it():
     server = Server()
     entered, release = asyncio.Event(), asyncio.Event()
@@ -236,6 +267,14 @@ def test_a_loop_that_ended_in_the_middle_of_a_fetch_locks_nobody_out():
     hang = False
     server.clocks.move(1)
     asyncio.run(_once(verifier))
+
+
+def test_a_clock_that_stands_still_keeps_nobody_for_ever():
+    server = Server()
+    verifier = server.verifier()
+    verifier.verify(token())
+    refused = refusal(verifier.verify, token(key=NEW_KEY))
+    assert (refused.code, refused.retry_after) == (Code.KEYS_UNAVAILABLE, 1)
 
 
 async def _once(verifier):

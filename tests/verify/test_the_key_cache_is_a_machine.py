@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from caracal.tokens.keys import KeyId, KeySet, SigningKey
 from caracal.verify import CacheRules
-from caracal.verify.key_cache import Fetch, KeyCache, Unavailable, Unknown, Use, Wait
+from caracal.verify.key_cache import Fetch, KeyCache, Pause, Unavailable, Unknown, Use, Wait
 
 _RULES = CacheRules(ttl=300, stale=600, interval=1, longest_wait=30)
 _KEYS = [SigningKey.generate(KeyId(f"key-{number}")).public for number in range(4)]
@@ -58,6 +58,10 @@ class AnyOrder(RuleBasedStateMachine):
                 # Only what an issuer that was asked this moment does not publish.
                 assert self.now - self.cache.tried_at < _RULES.interval
                 assert self.cache.keys.find(kid) is None
+            case Pause(seconds):
+                assert self.begun is None
+                assert 0 < seconds <= _RULES.shortest
+                assert self.cache.plan(kid, self.now + seconds + 1e-6, in_flight=False) == Fetch()
             case Unavailable(retry_after):
                 assert self.begun is None
                 assert 0 < retry_after <= _RULES.longest_wait
@@ -98,7 +102,7 @@ def test_a_key_that_is_new_is_asked_for_at_once_and_a_made_up_one_once_a_second(
     old, new = _KEYS[0], _KEYS[1]
     keys = KeySet(old)
     cache = KeyCache(_RULES).fetched(keys, kid=old.kid, begun=0, ended=0)
-    assert isinstance(cache.plan(new.kid, 0.05, in_flight=False), Unavailable)
+    assert isinstance(cache.plan(new.kid, 0.05, in_flight=False), Pause)
     assert cache.plan(new.kid, 0.1, in_flight=False) == Fetch()
     cache = cache.fetched(keys, kid="made-up", begun=1, ended=1)
     assert cache.plan(new.kid, 1.9, in_flight=False) == Unknown()

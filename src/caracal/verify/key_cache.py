@@ -54,6 +54,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The last fetch is only a moment old: let `seconds` pass, and ask again."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """The issuer was asked just now and publishes no such key."""
 
@@ -65,7 +72,7 @@ class Unavailable:
     retry_after: float
 
 
-Plan = Use | Fetch | Wait | Unknown | Unavailable
+Plan = Use | Fetch | Wait | Pause | Unknown | Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,9 @@ class KeyCache:
             return Fetch()
         if usable is not None:
             return Use(usable)
-        if self.failures == 0 and self.missed:
-            return Unknown()
-        return Unavailable(left)
+        if self.failures:
+            return Unavailable(left)
+        return Unknown() if self.missed else Pause(left)
 
     def fetched(self, keys: KeySet, *, kid: str, begun: float, ended: float) -> "KeyCache":
         """After a fetch for `kid` that brought `keys`: they take the place of the ones before."""

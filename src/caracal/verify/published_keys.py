@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Final
@@ -16,6 +17,7 @@ from caracal.verify.key_cache import (
     CacheRules,
     Fetch,
     KeyCache,
+    Pause,
     Plan,
     Unavailable,
     Unknown,
@@ -34,6 +36,8 @@ from caracal.verify.refusals import Code, NotVerified
 from caracal.verify.requirements import Expected
 
 _LONGEST_WAIT: Final = 2 * TIMEOUT_SECONDS
+_ROUNDS: Final = 4
+"""Of pausing, fetching and waiting for one token; it may wait for a fetch that was for another key."""
 
 
 class PublishedKeys:
@@ -64,17 +68,21 @@ class PublishedKeys:
             NotVerified: with `invalid_token` when the issuer does not publish it, with
                 `keys_unavailable` when there is no way to tell.
         """
-        with self._lock:
-            plan = self._plan(kid)
-            flight = self._flight
-            if isinstance(plan, Fetch):
-                flight = self._flight = Future()
-        if flight is None or not isinstance(plan, Fetch | Wait):
-            return _settled(plan)
-        if isinstance(plan, Fetch):
-            self._fetch(kid, flight)
-        else:
-            wait([flight], _LONGEST_WAIT)
+        for _ in range(_ROUNDS):
+            with self._lock:
+                plan = self._plan(kid)
+                flight = self._flight
+                if isinstance(plan, Fetch):
+                    flight = self._flight = Future()
+            match plan:
+                case Fetch() if flight is not None:
+                    self._fetch(kid, flight)
+                case Wait() if flight is not None:
+                    wait([flight], _LONGEST_WAIT)
+                case Pause(seconds):
+                    time.sleep(seconds)
+                case _:
+                    return _settled(plan)
         with self._lock:
             plan = self._plan(kid)
         return _settled(plan)
@@ -128,17 +136,25 @@ class AsyncPublishedKeys:
 
     async def keys(self, kid: str) -> KeySet:
         """As `PublishedKeys.keys`."""
-        loop = asyncio.get_running_loop()
-        flight = self._flight
-        if flight is not None and (flight.done() or flight.get_loop() is not loop):
-            flight = None
-        plan = self._cache.plan(kid, self._seconds(), in_flight=flight is not None)
-        if isinstance(plan, Fetch):
-            flight = self._flight = loop.create_task(self._fetch(kid))
-        if flight is None or not isinstance(plan, Fetch | Wait):
-            return _settled(plan)
-        await asyncio.wait([flight])
+        for _ in range(_ROUNDS):
+            flight = self._flying()
+            plan = self._cache.plan(kid, self._seconds(), in_flight=flight is not None)
+            if isinstance(plan, Fetch):
+                flight = self._flight = asyncio.create_task(self._fetch(kid))
+            if isinstance(plan, Pause):
+                await asyncio.sleep(plan.seconds)
+            elif isinstance(plan, Fetch | Wait) and flight is not None:
+                await asyncio.wait([flight])
+            else:
+                return _settled(plan)
         return _settled(self._cache.plan(kid, self._seconds(), in_flight=False))
+
+    def _flying(self) -> asyncio.Task[None] | None:
+        """The fetch under way; one that a loop which is gone left behind does not count."""
+        flight = self._flight
+        if flight is None or flight.done() or flight.get_loop() is not asyncio.get_running_loop():
+            return None
+        return flight
 
     async def _fetch(self, kid: str) -> None:
         begun = self._seconds()
