@@ -14,13 +14,12 @@ from caracal.verify import (
     AsyncPublishedKeys,
     AsyncVerifier,
     CacheRules,
-    Code,
     Expected,
     NotVerified,
     PublishedKeys,
     Verifier,
 )
-from tests.tokens.mandate_examples import ISSUER, KEY, LIFETIME, NOW, mandate_of_hops, ulid
+from tests.tokens.mandate_examples import ISSUER, KEY, NOW, mandate_of_hops, ulid
 
 ZONE = ulid(2)
 ORDERS = "resource://orders"
@@ -125,6 +124,3 @@ async def async_refusal(awaitable) -> NotVerified:
     except NotVerified as refused:
         return refused
     raise AssertionError("it was not refused")
-
-
-__all__ = ["ISSUER", "KEY", "LIFETIME", "NOW", "Code", "ulid"]

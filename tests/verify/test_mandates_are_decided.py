@@ -13,12 +13,11 @@ from caracal.tokens.keys import KeySet
 from caracal.tokens.mandates import mint
 from caracal.verify import UNTIL_EXPIRY, Code, NotVerified, Requirements, Standing
 from caracal.verify.decision import decide
-from tests.tokens.mandate_examples import OTHER_KEY
+from tests.tokens.mandate_examples import LIFETIME, OTHER_KEY
 from tests.verify.examples import (
     EXPECTED,
     ISSUER,
     KEY,
-    LIFETIME,
     NOW,
     ORDERS,
     refusal,

@@ -11,7 +11,8 @@ import pytest
 from caracal.verify import MemoryRevocations
 from caracal.verify.asgi import CaracalMiddleware
 from caracal.verify.wsgi import CaracalMiddleware as WsgiMiddleware
-from tests.verify.examples import ISSUER, LIFETIME, ORDERS, Server, token, ulid
+from tests.tokens.mandate_examples import LIFETIME
+from tests.verify.examples import ISSUER, ORDERS, Server, token, ulid
 
 URL = "https://orders.example/api"
 WELL_KNOWN = "/.well-known/oauth-protected-resource/api"

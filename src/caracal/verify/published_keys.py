@@ -92,11 +92,11 @@ class PublishedKeys:
 
     def _fetch(self, kid: str, flight: "Future[None]") -> None:
         begun = self._seconds()
-        keys: KeySet | None = None
+        keys = None
         try:
             keys = self._read(begun + TIMEOUT_SECONDS)
-        except Exception:  # noqa: BLE001, S110 (whatever went wrong, there are no new keys)
-            pass
+        except Exception:  # noqa: BLE001 (whatever went wrong, there are no new keys)
+            keys = None
         finally:
             with self._lock:
                 self._cache = _after(self._cache, keys, kid, begun, self._seconds())
@@ -158,12 +158,12 @@ class AsyncPublishedKeys:
 
     async def _fetch(self, kid: str) -> None:
         begun = self._seconds()
-        keys: KeySet | None = None
+        keys = None
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 keys = await self._read()
-        except Exception:  # noqa: BLE001, S110 (whatever went wrong, there are no new keys)
-            pass
+        except Exception:  # noqa: BLE001 (whatever went wrong, there are no new keys)
+            keys = None
         finally:
             self._cache = _after(self._cache, keys, kid, begun, self._seconds())
 
