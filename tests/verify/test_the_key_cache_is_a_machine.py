@@ -9,7 +9,7 @@ from caracal.tokens.keys import KeyId, KeySet, SigningKey
 from caracal.verify import CacheRules
 from caracal.verify.key_cache import Fetch, KeyCache, Pause, Unavailable, Unknown, Use, Wait
 
-_RULES = CacheRules(ttl=300, stale=600, interval=1, longest_wait=30)
+_RULES = CacheRules(ttl=300, stale=600, shortest=0.125, interval=1, longest_wait=30)
 _KEYS = [SigningKey.generate(KeyId(f"key-{number}")).public for number in range(4)]
 _KIDS = st.sampled_from([key.kid for key in _KEYS] + ["never-published"])
 
@@ -27,9 +27,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.least = -1.0
         self.seen: dict[str, float] = {}
 
-    @rule(seconds=st.floats(0, 5) | st.floats(0, 700))
-    def time_passes(self, seconds):
-        self.now += seconds
+    @rule(parts=st.integers(0, 5 * 1024) | st.integers(0, 700 * 1024))
+    def time_passes(self, parts):
+        self.now += parts / 1024  # floats hold sums of these without rounding
 
     @rule()
     def the_issuer_rotates(self):
@@ -61,11 +61,11 @@ class AnyOrder(RuleBasedStateMachine):
             case Pause(seconds):
                 assert self.begun is None
                 assert 0 < seconds <= _RULES.shortest
-                assert self.cache.plan(kid, self.now + seconds + 1e-6, in_flight=False) == Fetch()
+                assert self.cache.plan(kid, self.now + seconds, in_flight=False) == Fetch()
             case Unavailable(retry_after):
                 assert self.begun is None
                 assert 0 < retry_after <= _RULES.longest_wait
-                later = self.cache.plan(kid, self.now + retry_after + 1e-6, in_flight=False)
+                later = self.cache.plan(kid, self.now + retry_after, in_flight=False)
                 assert later == Fetch()
 
     @precondition(lambda self: self.begun is not None)
@@ -73,12 +73,12 @@ class AnyOrder(RuleBasedStateMachine):
     def the_fetch_ends(self):
         if self.down:
             self.cache = self.cache.failed(ended=self.now)
-            self.least = self.now + _RULES.interval - 1e-6
+            self.least = self.now + _RULES.interval
         else:
             keys = KeySet(_KEYS[self.published], tuple(_KEYS[: self.published]))
             self.cache = self.cache.fetched(keys, kid=self.sought, begun=self.begun, ended=self.now)
             missed = keys.find(self.sought) is None
-            self.least = self.now - 1e-6 + (_RULES.interval if missed else _RULES.shortest)
+            self.least = self.now + (_RULES.interval if missed else _RULES.shortest)
             self.seen |= {key.kid: self.begun for key in keys.accepted}
             for key in keys.accepted:
                 use = self.cache.plan(key.kid, self.begun, in_flight=False)
@@ -87,7 +87,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_used_after_its_time(self):
-        end = self.cache.fetched_at + _RULES.ttl + _RULES.stale + 0.001
+        end = self.cache.fetched_at + _RULES.ttl + _RULES.stale
         for key in _KEYS:
             for in_flight in (True, False):
                 plan = self.cache.plan(key.kid, max(self.now, end), in_flight=in_flight)
@@ -102,8 +102,8 @@ def test_a_key_that_is_new_is_asked_for_at_once_and_a_made_up_one_once_a_second(
     old, new = _KEYS[0], _KEYS[1]
     keys = KeySet(old)
     cache = KeyCache(_RULES).fetched(keys, kid=old.kid, begun=0, ended=0)
-    assert isinstance(cache.plan(new.kid, 0.05, in_flight=False), Pause)
-    assert cache.plan(new.kid, 0.1, in_flight=False) == Fetch()
+    assert isinstance(cache.plan(new.kid, 0.0625, in_flight=False), Pause)
+    assert cache.plan(new.kid, 0.125, in_flight=False) == Fetch()
     cache = cache.fetched(keys, kid="made-up", begun=1, ended=1)
     assert cache.plan(new.kid, 1.9, in_flight=False) == Unknown()
     assert cache.plan(new.kid, 2, in_flight=False) == Fetch()
