@@ -51,6 +51,11 @@ _POLICY_FILE = {
     "examples": ["policy.cedar"],
 }
 _OPERATION_KEY = "^[A-Z]{1,20} /[!-~]{0,511}$"
+_NAME_KEY = r"^[^*\s]([^*]{0,510}[^*\s])?\*?$|^\*$"
+_OF_AN_API: dict[str, Any] = {"properties": {"tools": False, "prompts": False, "resources": False}}
+_OF_A_SERVER: dict[str, Any] = {
+    "properties": {"operations": False, "enforcement": {"const": "enforced"}}
+}
 
 
 def zone_schema() -> dict[str, Any]:
@@ -70,6 +75,15 @@ def zone_schema() -> dict[str, Any]:
     definitions["ResourceDocument"]["properties"]["operations"] = _operations(
         definitions["ResourceDocument"]["properties"]["operations"]
     )
+    for name in ("tools", "prompts", "resources"):
+        definitions["ResourceDocument"]["properties"][name]["propertyNames"] = {
+            "pattern": _NAME_KEY
+        }
+    definitions["ResourceDocument"] |= {
+        "if": {"required": ["kind"], "properties": {"kind": {"const": "mcp"}}},
+        "then": _OF_A_SERVER,
+        "else": _OF_AN_API,
+    }
     definitions["ResourceDocument"]["properties"]["upstream"]["pattern"] = (
         r"^(https?://|\$\{[A-Za-z_][A-Za-z0-9_]*\})[^?#\s]*$"
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from caracal.authority.identifiers import ApplicationId, ProviderId, ResourceId
+from caracal.authority.mcp import NameRule, NameTable, ResourceKind
 from caracal.authority.outcomes import Unavailable
 from caracal.authority.resources import (
     Enforcement,
@@ -71,6 +72,20 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
                     )
                 ),
                 enforcement=Enforcement.ENFORCED,
+            ),
+            Resource(
+                id=ResourceId(f"{zone_id}-s"),
+                identifier=ResourceUri("https://tickets.example/"),
+                name="tickets",
+                upstream_url="https://tickets.example/mcp",
+                provider_id=None,
+                scopes=ScopeSet.of("tickets:read"),
+                operations=OperationTable(()),
+                enforcement=Enforcement.ENFORCED,
+                kind=ResourceKind.MCP,
+                tools=NameTable((NameRule("search", Scope("tickets:read")),)),
+                prompts=NameTable((NameRule("*", Scope("tickets:read")),)),
+                contents=NameTable((NameRule("file:///a*", Scope("tickets:read")),)),
             ),
         ),
         policy=PolicyVersion("sha256:1", "permit (principal, action, resource);", AT),

@@ -16,6 +16,11 @@ def _resource(**more):
     return document(resources=[resource | more])
 
 
+def _server(**more):
+    resource = {"identifier": "resource://tickets", "upstream": "https://a.example", "kind": "mcp"}
+    return document(resources=[resource | more])
+
+
 def _faults(data):
     with pytest.raises(ZoneDocumentInvalid) as caught:
         parse_document(data)
@@ -136,6 +141,19 @@ BAD = [
     (_resource(operations={"GET": "a"}), "operations.GET: '' must start with /"),
     (_resource(operations={"get /a": "a"}), "operations[\"get /a\"]: 'get' is not a method"),
     (_resource(operations={"GET /a": "a b"}), "operations[\"GET /a\"]: 'a b' is not a scope"),
+    (_resource(tools={"a": "b"}), "resources[0].tools: only an MCP server has these"),
+    (_resource(kind="mpc"), "resources[0].kind: "),
+    (_resource(kind="mcp"), "resources[0].operations: an MCP server has none"),
+    (_server(enforcement="transport_uniform"), "resources[0].enforcement: an MCP server's tools"),
+    (_server(tools={"": "a"}), "has 0 characters; 1 to 512 are allowed"),
+    (
+        _server(tools={"a*b": "a"}),
+        "resources[0].tools[\"a*b\"]: 'a*b' has a * that does not stand last",
+    ),
+    (_server(tools={"a**": "a"}), "has a * that does not stand last"),
+    (_server(prompts={" a": "a"}), "begins or ends with a space"),
+    (_server(resources={"a": "b c"}), "resources[0].resources.a: 'b c' is not a scope"),
+    (_server(tools={"a": "agent:lifecycle"}), "resources[0].scopes: agent:lifecycle is about"),
     (_resource(operations={"GET /{a*}/b": "a"}), "{a*} may only stand last"),
     (_resource(operations={"GET /a/../b": "a"}), "has the segment '..'"),
     (_resource(operations={"GET /{a}": "a", "GET /{b}": "b"}), "operations: GET /{b} repeats"),

@@ -53,6 +53,14 @@ GOOD = {
             "enforcement": "transport_uniform",
             "operations": [{"method": "GET", "path": "/", "scope": "a"}],
         },
+        {
+            "identifier": "resource://tickets",
+            "kind": "mcp",
+            "upstream": "https://tickets.example/mcp",
+            "tools": {"search": "tickets:read", "ticket_*": "tickets:write"},
+            "prompts": {"*": "tickets:read"},
+            "resources": {"file:///handbook/*": "tickets:read"},
+        },
     ],
     "policy": "permit (principal, action, resource);",
 }
@@ -105,6 +113,12 @@ BAD = {
     ),
     "enforcement": _changed(["resources", 0, "enforcement"], "off"),
     "scopes": _changed(["resources", 1, "scopes"], ["a b"]),
+    "kind": _changed(["resources", 2, "kind"], "rpc"),
+    "tools of an API": _changed(["resources", 0, "tools"], {"a": "b"}),
+    "operations of a server": _changed(["resources", 2, "operations"], {"GET /a": "a"}),
+    "a server that does not bind": _changed(["resources", 2, "enforcement"], "transport_uniform"),
+    "name of a tool": _changed(["resources", 2, "tools"], {"a*b": "a"}),
+    "scope of a tool": _changed(["resources", 2, "tools"], {"a": "a b"}),
 }
 
 

@@ -6,6 +6,8 @@ import msgspec
 
 from caracal.authority.chain_standing import root_application
 from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.mcp import McpRequest, NameRule, ResourceKind
+from caracal.authority.mcp_admission import needed_by_mcp
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
 from caracal.authority.policy.requests import Asked, Phase
@@ -19,16 +21,29 @@ class Call(msgspec.Struct, frozen=True):
     """One call as it arrived.
 
     Attributes:
+        method: of HTTP; of the message, when it is for an MCP server.
         segments: the decoded path, split at its slashes; proven free of traversal.
+        mcp: what it asks of an MCP server.
     """
 
     resource: str
     method: str
     segments: tuple[str, ...]
+    mcp: McpRequest | None = None
+
+    @classmethod
+    def to_mcp(cls, resource: str, request: McpRequest) -> "Call":
+        """A call to an MCP server: what policy and evidence know as its path is the name in it."""
+        return cls(resource, request.method, (), request)
 
     @property
     def path(self) -> str:
-        return "/" + "/".join(self.segments)
+        return "/" + "/".join(self.segments) if self.mcp is None else self.mcp.name
+
+    @property
+    def name(self) -> str:
+        """As entries name it: `GET /items/7`, `tools/call search`, `tools/list`."""
+        return f"{self.method} {self.path}" if self.path else self.method
 
 
 class AdmittedCall(msgspec.Struct, frozen=True):
@@ -41,7 +56,7 @@ class AdmittedCall(msgspec.Struct, frozen=True):
     mandate: Mandate
     resource: Resource
     call: Call
-    operation: Operation | None
+    operation: Operation | NameRule | None
     policies: tuple[str, ...]
     asked: Asked
 
@@ -85,7 +100,7 @@ def decide_admission(
         session_depth=session.depth,
         hops=mandate.hop_count,
         root_application=root.name,
-        operation="" if operation is None else operation.name,
+        operation=_declared(operation, call),
         method=call.method,
         path=call.path,
         undeclared=ScopeSet(scopes.scopes - (resource.scopes.scopes - {LIFECYCLE})),
@@ -96,10 +111,25 @@ def decide_admission(
     return AdmittedCall(mandate, resource, call, operation, permitted, asked)
 
 
+def _declared(operation: Operation | NameRule | None, call: Call) -> str:
+    """The operation as the resource declares it."""
+    if isinstance(operation, NameRule):
+        return f"{call.method} {operation.pattern}"
+    if operation is None:
+        return "" if call.mcp is None else call.method
+    return operation.name
+
+
 def _needed(
     resource: Resource, mandate: Mandate, call: Call
-) -> tuple[Operation | None, ScopeSet] | Refused:
+) -> tuple[Operation | NameRule | None, ScopeSet] | Refused:
     """The operation that the call is, and the scopes that policy is asked about."""
+    if (resource.kind is ResourceKind.MCP) is not (call.mcp is not None):
+        return Refused(
+            Reason.OPERATION_UNDECLARED, f"{resource.identifier} is another kind of resource"
+        )
+    if call.mcp is not None:
+        return needed_by_mcp(resource, mandate.scopes, call.mcp)
     operation = resource.operations.match(call.method, call.segments)
     if resource.enforcement is Enforcement.TRANSPORT_UNIFORM:
         if not len(mandate.scopes):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NewType
 
 from caracal.authority.identifiers import ProviderId, ResourceId
+from caracal.authority.mcp import NO_NAMES, NameTable, ResourceKind
 from caracal.authority.scopes import Scope, ScopeSet
 
 ResourceUri = NewType("ResourceUri", str)
@@ -177,7 +178,13 @@ def _walk(node: _Node, segments: tuple[str, ...], at: int) -> Operation | None:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A protected target: an HTTP API behind the Gateway."""
+    """A protected target behind the Gateway.
+
+    Attributes:
+        operations: of an HTTP API; an MCP server has none.
+        tools, prompts, contents: the names that an MCP server's messages may hold; `contents` are the
+            URIs of what MCP itself calls resources.
+    """
 
     id: ResourceId
     identifier: ResourceUri
@@ -187,3 +194,7 @@ class Resource:
     scopes: ScopeSet
     operations: OperationTable
     enforcement: Enforcement
+    kind: ResourceKind = ResourceKind.HTTP
+    tools: NameTable = NO_NAMES
+    prompts: NameTable = NO_NAMES
+    contents: NameTable = NO_NAMES

@@ -41,6 +41,11 @@ class Operation(msgspec.Struct, frozen=True):
     scope: str
 
 
+class Named(msgspec.Struct, frozen=True):
+    name: str
+    scope: str
+
+
 class Resource(msgspec.Struct, frozen=True):
     id: str
     identifier: str
@@ -50,6 +55,10 @@ class Resource(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     operations: tuple[Operation, ...]
     enforcement: str
+    kind: str = "http"
+    tools: tuple[Named, ...] = ()
+    prompts: tuple[Named, ...] = ()
+    resources: tuple[Named, ...] = ()
 
 
 class SubjectIssuer(msgspec.Struct, frozen=True):
@@ -172,13 +181,27 @@ def _show_resource(resource: Resource) -> None:
     say(f"resource {resource.identifier}  {resource.name}")
     with_credential = f" with the credential of {resource.provider}" if resource.provider else ""
     say(f"  upstream {resource.upstream}{with_credential}; {resource.enforcement}")
-    rows = [(f"  {row.method} {row.path}", row.scope) for row in resource.operations]
-    print_table(("  OPERATION", "SCOPE"), rows, empty="  no operations")
+    if resource.kind == "mcp":
+        rows = [(f"  {what} {row.name}", row.scope) for what, row in _offered(resource)]
+        print_table(("  OF THE MCP SERVER", "SCOPE"), rows, empty="  no tools")
+    else:
+        rows = [(f"  {row.method} {row.path}", row.scope) for row in resource.operations]
+        print_table(("  OPERATION", "SCOPE"), rows, empty="  no operations")
     extra = _unused(resource)
     if extra:
         say(f"  further scopes: {' '.join(extra)}")
 
 
+def _offered(resource: Resource) -> list[tuple[str, Named]]:
+    groups = (
+        ("tool", resource.tools),
+        ("prompt", resource.prompts),
+        ("resource", resource.resources),
+    )
+    return [(what, row) for what, rows in groups for row in rows]
+
+
 def _unused(resource: Resource) -> tuple[str, ...]:
     used = {operation.scope for operation in resource.operations}
+    used |= {row.scope for _, row in _offered(resource)}
     return tuple(scope for scope in resource.scopes if scope not in used)

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from caracal.authority.identifiers import ApplicationId, ProviderId, ResourceId, ZoneId
+from caracal.authority.mcp import NameTable
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.resources import OperationTable, Resource, ResourceUri
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, CredentialKind, Provider
-from caracal_server.control.document_rules import operations_of
+from caracal_server.control.document_rules import names_of, operations_of
 from caracal_server.control.zone_document import (
     ApplicationDocument,
     ProviderDocument,
@@ -139,15 +140,23 @@ def _resource(
     document: ResourceDocument, resource_id: ResourceId, provider_id: ProviderId | None
 ) -> Resource:
     operations = operations_of(document)
+    named = [names_of(names) for names in (document.tools, document.prompts, document.resources)]
+    used = [operation.scope for operation in operations]
+    used += [rule.scope for rules in named for rule in rules]
+    tools, prompts, contents = map(NameTable, named)
     return Resource(
         id=resource_id,
         identifier=ResourceUri(document.identifier),
         name=document.name or document.identifier,
         upstream_url=document.upstream,
         provider_id=provider_id,
-        scopes=_scopes(document.scopes, (operation.scope for operation in operations)),
+        scopes=_scopes(document.scopes, used),
         operations=OperationTable(operations),
         enforcement=document.enforcement,
+        kind=document.kind,
+        tools=tools,
+        prompts=prompts,
+        contents=contents,
     )
 
 

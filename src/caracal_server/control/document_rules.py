@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from caracal.authority.control_keys import InvalidTrait, control_key
+from caracal.authority.mcp import InvalidPattern, NameRule, ResourceKind, parse_name_rule
 from caracal.authority.resources import (
+    Enforcement,
     InvalidResource,
     Operation,
     OperationTable,
@@ -29,6 +31,7 @@ from caracal_server.ports.upstream import UpstreamUrl
 
 APPLICATION_SECRET_LENGTH: Final = (16, 256)
 MAX_POLICY_BYTES: Final = 256 * 1024
+_NAMED: Final = ("tools", "prompts", "resources")
 
 
 def parse_document(data: object) -> ZoneDocument:
@@ -52,6 +55,15 @@ def operations_of(resource: ResourceDocument) -> tuple[Operation, ...]:
     """
     parsed = (parse_operation(*entry) for _, entry in _spelled_out(resource))
     return tuple(sorted(parsed, key=lambda operation: (operation.template, operation.method)))
+
+
+def names_of(names: dict[str, str]) -> tuple[NameRule, ...]:
+    """The rules for the names of an MCP server's tools, prompts or resources.
+
+    Raises:
+        InvalidPattern: one of them is not a pattern of names.
+    """
+    return tuple(parse_name_rule(pattern, Scope(scope)) for pattern, scope in names.items())
 
 
 def _check_document(document: ZoneDocument) -> Iterator[Fault]:
@@ -146,6 +158,8 @@ def _check_resource(
             (*path, "provider"), f"there is no provider {quoted(resource.provider)}; {known}"
         )
     yield from _check_operations(resource, path)
+    yield from _check_kind(resource, path)
+    yield from _check_names(resource, path)
     yield from _check_scopes(resource, path)
 
 
@@ -167,6 +181,32 @@ def _check_upstream(
             f"the credential of {provider.name} may not go to {url.host}; "
             "add the host to its allowed_hosts",
         )
+
+
+def _check_kind(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
+    """What only the other kind of resource has: it would be silently without effect."""
+    if resource.kind is ResourceKind.HTTP:
+        for field in _NAMED:
+            if getattr(resource, field):
+                yield Fault((*path, field), "only an MCP server has these; write kind: mcp as well")
+        return
+    if resource.operations:
+        yield Fault(
+            (*path, "operations"), "an MCP server has none; write what it offers under tools"
+        )
+    if resource.enforcement is not Enforcement.ENFORCED:
+        yield Fault(
+            (*path, "enforcement"), "an MCP server's tools always bind; leave this field out"
+        )
+
+
+def _check_names(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
+    for field in _NAMED:
+        for pattern, scope in getattr(resource, field).items():
+            try:
+                parse_name_rule(pattern, Scope(scope))
+            except InvalidPattern as fault:
+                yield Fault((*path, field, pattern), str(fault))
 
 
 def _check_operations(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
@@ -199,6 +239,7 @@ def _spelled_out(resource: ResourceDocument) -> Iterable[tuple[str | int, tuple[
 
 def _check_scopes(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
     used = {entry[2] for _, entry in _spelled_out(resource)} | {*resource.scopes}
+    used |= {Scope(scope) for field in _NAMED for scope in getattr(resource, field).values()}
     if LIFECYCLE in used:
         yield Fault(
             (*path, "scopes"),

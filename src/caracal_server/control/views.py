@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from caracal.authority.mcp import NameTable
 from caracal.tokens.client_secrets import Argon2idHash, InvalidStoredSecret, parse_stored
 from caracal_server.control.apply import Applied
 from caracal_server.control.operators import NewOperatorToken
@@ -80,6 +81,13 @@ class OperationView(msgspec.Struct, frozen=True):
     scope: str
 
 
+class NameView(msgspec.Struct, frozen=True):
+    """A tool, prompt or resource of an MCP server; `name` may end with a `*`."""
+
+    name: str
+    scope: str
+
+
 class ResourceView(msgspec.Struct, frozen=True):
     id: str
     identifier: str
@@ -89,6 +97,10 @@ class ResourceView(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...]
     operations: tuple[OperationView, ...]
     enforcement: str
+    kind: str
+    tools: tuple[NameView, ...]
+    prompts: tuple[NameView, ...]
+    resources: tuple[NameView, ...]
 
 
 class PolicyVersionView(msgspec.Struct, frozen=True):
@@ -229,6 +241,10 @@ def zone_view(record: ZoneRecord) -> ZoneView:
                     for operation in entry.operations.operations
                 ),
                 enforcement=entry.enforcement,
+                kind=entry.kind,
+                tools=_name_views(entry.tools),
+                prompts=_name_views(entry.prompts),
+                resources=_name_views(entry.contents),
             )
             for entry in record.resources
         ),
@@ -238,6 +254,10 @@ def zone_view(record: ZoneRecord) -> ZoneView:
             for entry in record.subject_issuers
         ),
     )
+
+
+def _name_views(names: NameTable) -> tuple[NameView, ...]:
+    return tuple(NameView(rule.pattern, rule.scope) for rule in names.rules)
 
 
 def _provider_views(record: ZoneRecord) -> tuple[ProviderView, ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from caracal.authority.mcp import ResourceKind
 from caracal.authority.resources import Enforcement
 from caracal.authority.zones import CredentialKind
 from caracal.evidence.canonical import canonical_json
@@ -190,8 +191,11 @@ Operations = (
 )
 
 
+Names = Annotated[dict[str, ScopeText], Meta(max_length=MAX_ENTRIES)]
+
+
 class ResourceDocument(Model, frozen=True, kw_only=True):
-    """A protected target: an HTTP API behind the Gateway."""
+    """A protected target behind the Gateway: an HTTP API, or an MCP server."""
 
     identifier: Annotated[
         str,
@@ -207,6 +211,13 @@ class ResourceDocument(Model, frozen=True, kw_only=True):
     name: Annotated[
         Text | None, Meta(description="What people call it; the identifier when left out.")
     ] = None
+    kind: Annotated[
+        ResourceKind,
+        Meta(
+            description="`http`: an API, whose `operations` are decided on. `mcp`: an MCP server over "
+            "streamable HTTP at exactly `upstream`, whose `tools`, `prompts` and `resources` are."
+        ),
+    ] = ResourceKind.HTTP
     upstream: Annotated[
         str,
         Meta(
@@ -234,6 +245,25 @@ class ResourceDocument(Model, frozen=True, kw_only=True):
             "scope`, or a list of `method`, `path` and `scope`."
         ),
     ] = ()
+    tools: Annotated[
+        Names,
+        Meta(
+            description="Of an MCP server: the tools that may be called, and the scope that allows "
+            "each. A `*` at the end stands for whatever follows; the longest beginning wins.",
+            examples=[{"search": "tickets:read", "ticket_*": "tickets:write"}],
+        ),
+    ] = msgspec.field(default_factory=dict)
+    prompts: Annotated[
+        Names,
+        Meta(description="Of an MCP server: the prompts that may be got; written as `tools`."),
+    ] = msgspec.field(default_factory=dict)
+    resources: Annotated[
+        Names,
+        Meta(
+            description="Of an MCP server: the URIs that may be read or watched; written as `tools`.",
+            examples=[{"file:///handbook/*": "handbook:read"}],
+        ),
+    ] = msgspec.field(default_factory=dict)
     enforcement: Annotated[
         Enforcement,
         Meta(

@@ -13,7 +13,7 @@ from caracal_server.control.desired_zone import DesiredZone
 from caracal_server.ports.zones import ZoneRecord
 
 _SHOWN_IN_SUMMARY: Final = 20
-_SPELLINGS: Final = {"upstream_url": "upstream", "provider_id": "provider"}
+_SPELLINGS: Final = {"upstream_url": "upstream", "provider_id": "provider", "contents": "resources"}
 
 Entry = TypeVar("Entry", Application, Provider, Resource, SubjectIssuer)
 

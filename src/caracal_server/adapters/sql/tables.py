@@ -94,6 +94,7 @@ resource = Table(
     Column("scopes", Text, nullable=False),
     Column("operations", Text, nullable=False),
     Column("enforcement", Text, nullable=False),
+    Column("mcp", Text),
     UniqueConstraint("zone_id", "identifier"),
 )
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from caracal.authority.identifiers import ApplicationId, ProviderId, ResourceId
+from caracal.authority.mcp import NameRule, NameTable, ResourceKind
 from caracal.authority.resources import (
     Enforcement,
     Operation,
@@ -28,6 +29,15 @@ class _StoredOperation(NamedTuple):
     scope: str
 
 
+class _StoredServer(msgspec.Struct):
+    """What an MCP server offers."""
+
+    tools: tuple[NameRule, ...] = ()
+    prompts: tuple[NameRule, ...] = ()
+    resources: tuple[NameRule, ...] = ()
+
+
+_decode_server = msgspec.json.Decoder(_StoredServer).decode
 _decode_operations = msgspec.json.Decoder(tuple[_StoredOperation, ...]).decode
 
 
@@ -129,12 +139,21 @@ def resource_rows(record: ZoneRecord) -> list[Row]:
                 [(one.method, one.template, one.scope) for one in resource.operations.operations]
             ).decode(),
             resource.enforcement.value,
+            _stored_server(resource),
         )
         for position, resource in enumerate(record.resources)
     ]
 
 
+def _stored_server(resource: Resource) -> str | None:
+    if resource.kind is not ResourceKind.MCP:
+        return None
+    stored = _StoredServer(resource.tools.rules, resource.prompts.rules, resource.contents.rules)
+    return _encode(stored).decode()
+
+
 def read_resource(row: Any) -> Resource:
+    server = _StoredServer() if row.mcp is None else _decode_server(row.mcp)
     operations = tuple(
         Operation(one.method, one.template, Scope(one.scope))
         for one in _decode_operations(row.operations)
@@ -148,4 +167,8 @@ def read_resource(row: Any) -> Resource:
         scopes=ScopeSet.parse(row.scopes),
         operations=OperationTable(operations),
         enforcement=Enforcement(row.enforcement),
+        kind=ResourceKind.HTTP if row.mcp is None else ResourceKind.MCP,
+        tools=NameTable(server.tools),
+        prompts=NameTable(server.prompts),
+        contents=NameTable(server.resources),
     )

@@ -72,6 +72,27 @@ MEANINGS: Meanings = {
         coordinator=_NOT_PERMITTED,
         problem=403,
     ),
+    Reason.TOOL_UNKNOWN: Meaning(
+        "the MCP server has no tool, prompt or resource of that name here",
+        "call one that is listed, or have an operator declare this one in the zone file",
+        oauth=Answer(404, "tool_unknown"),
+        coordinator=Answer(404, "not_found"),
+        problem=404,
+    ),
+    Reason.MCP_MESSAGE_INVALID: Meaning(
+        "the request is not one MCP message that everyone reads alike",
+        "send one JSON-RPC 2.0 message, uncompressed, as application/json in UTF-8, to the path /",
+        oauth=_INVALID_REQUEST,
+        coordinator=_INVALID_REQUEST,
+        problem=400,
+    ),
+    Reason.MCP_HEADER_MISMATCH: Meaning(
+        "a header of the request says something else than its message",
+        "send Mcp-Method, Mcp-Name and MCP-Protocol-Version as the message has them",
+        oauth=_INVALID_REQUEST,
+        coordinator=_INVALID_REQUEST,
+        problem=400,
+    ),
     Reason.HEADERS_TOO_LARGE: Meaning(
         "the request's headers are too large",
         "send fewer or shorter headers",

@@ -9,6 +9,7 @@ import msgspec
 from caracal.authority.events import Entry
 from caracal.authority.graph import GraphChange
 from caracal.authority.identifiers import ApplicationId, ZoneId
+from caracal.authority.mcp import NameRule, NameTable
 from caracal.authority.outcomes import Reason
 from caracal.authority.resources import Operation, OperationTable
 from caracal_server.ports.evidence import EvidenceQuery
@@ -172,12 +173,16 @@ class Done(msgspec.Struct, frozen=True):
 def _plain(value: object) -> object:
     if isinstance(value, OperationTable):
         return value.operations
+    if isinstance(value, NameTable):
+        return value.rules
     raise NotImplementedError(type(value).__name__)
 
 
 def _built(kind: type, value: Any) -> Any:
     if kind is OperationTable:
         return OperationTable(msgspec.convert(value, tuple[Operation, ...]))
+    if kind is NameTable:
+        return NameTable(msgspec.convert(value, tuple[NameRule, ...]))
     raise NotImplementedError(kind.__name__)
 
 
