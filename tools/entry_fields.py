@@ -40,9 +40,11 @@ FIELDS: Final = {
     "session": Told("id of the session", _DECIDED),
     "delegations": Told("ids of the delegations, first hand to last", "authority was handed on"),
     "resource": Told("identifiers of the resources, separated by spaces", "one is named"),
-    "operation": Told("method and path of a call; no query", "calls"),
-    "arguments": Told("SHA-256 of the query, byte for byte as it came after the `?`",
-                      "calls with a query", _HASH),
+    "operation": Told("method and path of a call; no query; at an MCP server its message's method and "
+                      "the name in it", "calls"),
+    "arguments": Told("SHA-256 of the query, byte for byte as it came after the `?`; at an MCP server of "
+                      "the message's `arguments` in RFC 8785 form",
+                      "calls with a query, messages with arguments", _HASH),
     "scopes": Told("asked for at an exchange, needed at a call; separated by spaces", "there are any"),
     "mandate": Told("id of the mandate minted or presented", "there is one"),
     "policy": Told("digest of the policy version that was asked or applied; at a start SHA-256 of the JSON "

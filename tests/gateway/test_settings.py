@@ -15,6 +15,7 @@ from caracal_server.gateway.settings import GatewaySettings
         {"minimum_remaining": timedelta(seconds=-1)},
         {"minimum_remaining": timedelta(seconds=601)},
         {"max_request_bytes": 0},
+        {"max_inspected_bytes": 1023},
         {"max_header_bytes": 1023},
         {"max_in_flight": 0},
         {"caller_idle": timedelta()},

@@ -123,7 +123,9 @@ class Zone:
 
     def scopes(self) -> list[str]:
         """Every scope of the zone's resource."""
-        return sorted(set(self.document["resources"][0]["operations"].values()))
+        declared = self.document["resources"][0]
+        kinds = ("operations", "tools", "prompts", "resources")
+        return sorted({scope for kind in kinds for scope in declared.get(kind, {}).values()})
 
     def agent(self, name: str = "agent") -> "Agent":
         return Agent(self, *self.applications[name])

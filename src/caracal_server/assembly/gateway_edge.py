@@ -92,6 +92,7 @@ def _settings(settings: dict[str, Any], issuer: str) -> GatewaySettings:
         issuer=issuer,
         minimum_remaining=settings["MINIMUM_REMAINING_SECONDS"],
         max_request_bytes=settings["MAX_REQUEST_BYTES"],
+        max_inspected_bytes=settings["MAX_INSPECTED_BYTES"],
         max_in_flight=settings["MAX_IN_FLIGHT"],
         caller_idle=settings["IDLE_TIMEOUT_SECONDS"],
         trust_forwarded=settings["TRUST_FORWARDED"],

@@ -147,6 +147,8 @@ SETTINGS: Final = (
             _seconds(0, 600)),
     Setting("MAX_REQUEST_BYTES", str(2048 * MiB), "the largest request body that the Gateway passes on",
             _whole(1, 1024 * 1024 * MiB)),
+    Setting("MAX_INSPECTED_BYTES", str(MiB), "the largest message to an MCP server; the Gateway holds it "
+            "in memory to read it", _whole(1024, 64 * MiB)),
     Setting("BODY_DIGESTS", "true", "whether the result of a call holds the SHA-256 of what was sent and "
             "of what came back", _flag),
     Setting("MAX_IN_FLIGHT", "1024", "calls that the Gateway carries at once", _whole(1, 100_000)),

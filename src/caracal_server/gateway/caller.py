@@ -26,7 +26,16 @@ class Body:
         CallFailed: while iterating: it is larger, or the caller is gone or sends nothing.
     """
 
-    __slots__ = ("_idle_seconds", "_limit", "_receive", "late", "read_bytes", "sum", "whole")
+    __slots__ = (
+        "_idle_seconds",
+        "_limit",
+        "_receive",
+        "_taken",
+        "late",
+        "read_bytes",
+        "sum",
+        "whole",
+    )
 
     def __init__(
         self, receive: Receive, limit: int, idle_seconds: float, *, digests: bool = False
@@ -34,6 +43,7 @@ class Body:
         self._receive = receive
         self._limit = limit
         self._idle_seconds = idle_seconds
+        self._taken = b""
         self.read_bytes = 0
         self.sum = hashlib.sha256() if digests else None
         self.late = False
@@ -42,7 +52,28 @@ class Body:
     def __aiter__(self) -> "Body":
         return self
 
+    async def take(self, limit: int) -> bytes:
+        """All of it, of at most `limit` bytes, within `idle_seconds` altogether; iterate to get it again.
+
+        Raises:
+            CallFailed: it is larger, or the caller is gone or too slow.
+        """
+        self._limit = min(self._limit, limit)
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                self._taken = b"".join([chunk async for chunk in self])
+        except TimeoutError:
+            raise self._too_late("the body was not whole within") from None
+        return self._taken
+
+    def taken(self) -> bytes:
+        """What `take` returned, until it has been iterated over."""
+        return self._taken
+
     async def __anext__(self) -> bytes:
+        if self._taken:
+            taken, self._taken = self._taken, b""
+            return taken
         while not self.whole:
             message = await self._next_message()
             if message["type"] != "http.request":
@@ -67,9 +98,11 @@ class Body:
             async with asyncio.timeout(self._idle_seconds):
                 return await self._receive()
         except TimeoutError:
-            self.late = True
-            late = f"nothing of the body came for {self._idle_seconds:g} s"
-            raise CallFailed(Refused(Reason.CLIENT_GONE, late)) from None
+            raise self._too_late("nothing of the body came for") from None
+
+    def _too_late(self, what: str) -> CallFailed:
+        self.late = True
+        return CallFailed(Refused(Reason.CLIENT_GONE, f"{what} {self._idle_seconds:g} s"))
 
 
 class Watch:

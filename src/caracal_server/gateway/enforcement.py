@@ -1,8 +1,8 @@
 """May this call pass? The checks, in their order; the first that fails is the answer.
 
 Order: bearer, its shape, routing headers, path, zone, signature and claims, remaining life, single use,
-revocation, then the decision (liveness, resource, operation, scopes, policy). A call that passes is
-recorded, durably, before anything is sent upstream.
+the message (for MCP servers), revocation, then the decision (liveness, resource, operation, scopes,
+policy). A call that passes is recorded, durably, before anything is sent upstream.
 
 Until a call has spent its mandate nobody is known to stand behind it, or somebody stands behind it a
 second time: such refusals are recorded within bounds, and never make anybody wait for the disk.
@@ -17,6 +17,7 @@ import msgspec
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
 from caracal.authority.events import Entry
 from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.mcp import ResourceKind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.zones import Zone
 from caracal.tokens.jws import RawToken
@@ -26,6 +27,8 @@ from caracal.wire.errors import WireError
 from caracal.wire.paths import CallTarget, parse_target
 from caracal_server.gateway import entries
 from caracal_server.gateway.arrival import Arrival, Headers
+from caracal_server.gateway.caller import Body
+from caracal_server.gateway.inspection import inspect
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import refused_by
 from caracal_server.gateway.results import Results
@@ -99,8 +102,10 @@ class Enforcement:
         self._results = Results(self.clock, self.evidence, self.metrics)
         self._unproven = UnprovenRefusals(self.evidence, self.clock, self.metrics.unrecorded)
 
-    async def admit(self, incoming: IncomingCall) -> Admission | Refused | RecordedRefusal:
-        """Decide and record.
+    async def admit(
+        self, incoming: IncomingCall, body: Body | None = None
+    ) -> Admission | Refused | RecordedRefusal:
+        """Decide and record; of a message to an MCP server all of the `body` is taken first.
 
         Raises:
             Unavailable: something needed can not be reached, or the decision can not be recorded; the
@@ -114,26 +119,44 @@ class Enforcement:
         claim = await self.single_use.claim(mandate, now=now)
         if claim is not Claim.FIRST:
             return self._turn_away(incoming, _Stopped(_claimed(claim), zone, mandate, target))
-        outcome = self._decide(incoming, opened, now=now)
-        if isinstance(outcome, Refused):
-            recorded = await self.evidence.append(
-                entries.refused(
-                    incoming.request_id,
-                    zone,
-                    mandate,
-                    incoming.arrival.resource,
-                    _operation(incoming, target),
-                    outcome,
-                    at=self.clock.now_us(),
-                    query=incoming.query,
-                )
+        call = Call(incoming.arrival.resource, incoming.method, target.segments)
+        outcome: AdmittedCall | Refused | None = None
+        if _is_mcp(zone, incoming):
+            read = await inspect(
+                incoming.method, target, incoming.headers, body, self.settings.max_inspected_bytes
             )
-            return RecordedRefusal(outcome, recorded.reference)
+            if isinstance(read, Refused):
+                outcome = read
+            else:
+                call = Call.to_mcp(incoming.arrival.resource, read)
+            # The body may have been slow: what has changed meanwhile counts.
+            now, zone = self.clock.now(), self.directory.zone(zone.id) or zone
+            outcome = outcome or self._expiring(mandate, now)
+        outcome = outcome or self._decide(zone, mandate, call, now=now)
+        if isinstance(outcome, Refused):
+            return await self._refuse(incoming, zone, mandate, call, outcome)
         entry = entries.allowed(
             incoming.request_id, zone, outcome, at=self.clock.now_us(), query=incoming.query
         )
         receipt = await self._record(entry)
         return Admission(outcome, target, entry, receipt)
+
+    async def _refuse(
+        self, incoming: IncomingCall, zone: Zone, mandate: Mandate, call: Call, refused: Refused
+    ) -> RecordedRefusal:
+        recorded = await self.evidence.append(
+            entries.refused(
+                incoming.request_id,
+                zone,
+                mandate,
+                incoming.arrival.resource,
+                call.name,
+                refused,
+                at=self.clock.now_us(),
+                arguments=entries.arguments_of(call.mcp, incoming.query),
+            )
+        )
+        return RecordedRefusal(refused, recorded.reference)
 
     async def _record(self, entry: Entry) -> str:
         try:
@@ -179,24 +202,29 @@ class Enforcement:
             return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:
             return _Stopped(Refused(error.reason, error.detail), zone, None, target)
-        if mandate.expires_at - now < self.settings.minimum_remaining:
-            seconds = self.settings.minimum_remaining.total_seconds()
-            expiring = f"it expires within {seconds:.0f} s: mint one for each call"
-            return _Stopped(Refused(Reason.MANDATE_EXPIRING, expiring), zone, mandate, target)
+        expiring = self._expiring(mandate, now)
+        if expiring is not None:
+            return _Stopped(expiring, zone, mandate, target)
         return _Opened(zone, mandate, target)
 
+    def _expiring(self, mandate: Mandate, now: datetime) -> Refused | None:
+        if mandate.expires_at - now >= self.settings.minimum_remaining:
+            return None
+        seconds = self.settings.minimum_remaining.total_seconds()
+        return Refused(
+            Reason.MANDATE_EXPIRING, f"it expires within {seconds:.0f} s: mint one for each call"
+        )
+
     def _decide(
-        self, incoming: IncomingCall, opened: _Opened, *, now: datetime
+        self, zone: Zone, mandate: Mandate, call: Call, *, now: datetime
     ) -> AdmittedCall | Refused:
-        mandate = opened.mandate
         revocation = self.authority.revocation(mandate)
         if revocation is not None:
             return refused_by(revocation)
         if mandate.session_id is None:
             return Refused(Reason.SESSION_NOT_LIVE, "the mandate names no session")
         session = self.authority.session(mandate.zone_id, mandate.session_id)
-        call = Call(incoming.arrival.resource, incoming.method, opened.target.segments)
-        return decide_admission(opened.zone, mandate, session, call, now=now)
+        return decide_admission(zone, mandate, session, call, now=now)
 
     def _turn_away(self, incoming: IncomingCall, stopped: _Stopped) -> Refused:
         """Record a refusal in the zone it claims; without a zone there is no log to write to."""
@@ -210,10 +238,15 @@ class Enforcement:
                     _operation(incoming, stopped.target),
                     stopped.refused,
                     at=self.clock.now_us(),
-                    query=incoming.query,
+                    arguments=entries.arguments_of(None, incoming.query),
                 )
             )
         return stopped.refused
+
+
+def _is_mcp(zone: Zone, incoming: IncomingCall) -> bool:
+    resource = zone.resource(incoming.arrival.resource)
+    return resource is not None and resource.kind is ResourceKind.MCP
 
 
 def _routing(arrival: Arrival) -> Refused | None:

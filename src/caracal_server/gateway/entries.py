@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from caracal.authority.admission import AdmittedCall
 from caracal.authority.events import ENTRY_FORMAT, CallError, Entry, Kind, Verdict
 from caracal.authority.mandates import Mandate
+from caracal.authority.mcp import McpRequest
 from caracal.authority.outcomes import Refused
 from caracal.authority.policy.recording import MAX_OPERATION, recorded
 from caracal.authority.zones import Zone
@@ -39,10 +40,10 @@ def allowed(
         session=mandate.session_id or "",
         delegations=mandate.delegation_path,
         resource=admitted.resource.identifier,
-        operation=f"{admitted.call.method} {admitted.call.path}"[:MAX_OPERATION],
+        operation=admitted.call.name[:MAX_OPERATION],
         scopes=asked.scopes.render(),
         mandate=mandate.id,
-        arguments=_digest(query),
+        arguments=arguments_of(admitted.call.mcp, query),
         policies=admitted.policies,
     )
     return recorded(entry, asked, policy_digest(zone))
@@ -57,7 +58,7 @@ def refused(
     refusal: Refused,
     *,
     at: int,
-    query: bytes = b"",
+    arguments: str = "",
 ) -> Entry:
     """A refused call; without a `mandate` nobody was proven to have made it."""
     entry = Entry(
@@ -71,7 +72,7 @@ def refused(
         detail=refusal.detail[:MAX_TEXT],
         resource=resource[:MAX_RESOURCE],
         operation=operation[:MAX_OPERATION],
-        arguments=_digest(query),
+        arguments=arguments,
     )
     if mandate is None:
         return entry
@@ -133,5 +134,8 @@ def result(call: Entry, failure: Refused | None, carried: Carried, *, at: int) -
     )
 
 
-def _digest(query: bytes) -> str:
+def arguments_of(request: McpRequest | None, query: bytes) -> str:
+    """The digest of a call's arguments: of a message's, or of the query of any other call."""
+    if request is not None:
+        return request.arguments
     return hashlib.sha256(query).hexdigest() if query else ""

@@ -12,6 +12,7 @@ from caracal_server.gateway.arrival import ALLOW, Arrival, first, read_arrival
 from caracal_server.gateway.caller import Body, Watch, too_large
 from caracal_server.gateway.enforcement import Admission, Enforcement, IncomingCall
 from caracal_server.gateway.forwarding import Forwarding, refusal_of
+from caracal_server.gateway.mcp_answers import render_refusal, variant_for
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import CallFailed, Passage
 from caracal_server.gateway.placement import Placement
@@ -20,7 +21,7 @@ from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.upstream import UpstreamError, UpstreamResponse
-from caracal_server.web.asgi import Header, Receive, Scope, Send, send_reply
+from caracal_server.web.asgi import Header, Receive, Reply, Scope, Send, send_reply
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Problem, problem_of, render_oauth
 from caracal_server.web.receipts import RecordedRefusal, receipt_headers, receipted
@@ -76,7 +77,9 @@ class GatewayApp:
         identity = request_id(headers, self.entropy)
         arrival = self._arrive(scope, headers)
         if isinstance(arrival, Refused):
-            await self._refuse(send, identity, arrival, unread=_announces_body(headers))
+            self.metrics.count(arrival.reason)
+            unread = _announces_body(headers)
+            await _answer(send, identity, _problem(arrival), unread=unread)
             return
         incoming = IncomingCall(
             scope["method"],
@@ -112,19 +115,29 @@ class GatewayApp:
     async def _serve(
         self, scope: Scope, incoming: IncomingCall, started: float, receive: Receive, send: Send
     ) -> None:
+        body = self._body(incoming, receive)
         try:
-            admission = await self.enforcement.admit(incoming)
+            admission = await self.enforcement.admit(incoming, body)
         except Exception as fault:  # noqa: BLE001 (whatever went wrong, the answer is no)
             problem = problem_of(fault, incoming.request_id)
             self.metrics.count(problem.reason)
-            await _answer(send, incoming.request_id, problem, unread=incoming.arrival.has_body)
+            await _answer(send, incoming.request_id, problem, unread=_unread(body))
             return
         if not isinstance(admission, Admission):
-            unread = incoming.arrival.has_body
-            await self._refuse(send, incoming.request_id, admission, unread=unread)
+            await self._refuse(send, incoming, admission, body)
             return
         self.metrics.admission.observe(self.clock.monotonic() - started)
-        await self._carry(scope, incoming, admission, started, receive, send)
+        await self._carry(scope, incoming, admission, started, receive, send, body)
+
+    def _body(self, incoming: IncomingCall, receive: Receive) -> Body | None:
+        if not incoming.arrival.has_body:
+            return None
+        return Body(
+            receive,
+            self.settings.max_request_bytes,
+            self.settings.caller_idle.total_seconds(),
+            digests=self.settings.body_digests,
+        )
 
     async def _carry(
         self,
@@ -134,15 +147,11 @@ class GatewayApp:
         started: float,
         receive: Receive,
         send: Send,
+        body: Body | None,
     ) -> None:
         """Carry an admitted call to its end: one result for it, whichever way it ends."""
         digests = self.settings.body_digests
         passage = self.forwarding.open(admission, _current_task(), started, digests=digests)
-        body = None
-        if incoming.arrival.has_body:
-            idle_seconds = self.settings.caller_idle.total_seconds()
-            limit = self.settings.max_request_bytes
-            body = Body(receive, limit, idle_seconds, digests=digests)
         watch = Watch(receive, body, passage)
         try:
             await self._exchange(scope, incoming, admission, passage, body, send)
@@ -163,9 +172,8 @@ class GatewayApp:
             problem = _problem(passage.failure)
             if body is not None and body.late:
                 problem = Problem.of(passage.failure, Variant.BODY_LATE)
-            unread = body is not None and not body.whole
             problem = receipted(problem, admission.receipt)
-            await _answer(send, incoming.request_id, problem, unread=unread)
+            await _answer(send, incoming.request_id, problem, unread=_unread(body))
 
     async def _exchange(
         self,
@@ -240,19 +248,36 @@ class GatewayApp:
         )
 
     async def _refuse(
-        self, send: Send, identity: str, outcome: Refused | RecordedRefusal, *, unread: bool
+        self,
+        send: Send,
+        incoming: IncomingCall,
+        outcome: Refused | RecordedRefusal,
+        body: Body | None,
     ) -> None:
         receipt = ""
         if isinstance(outcome, RecordedRefusal):
             receipt, outcome = outcome.receipt, outcome.refused
         self.metrics.count(outcome.reason)
         problem = receipted(_problem(outcome), receipt)
-        await _answer(send, identity, problem, unread=unread)
+        if body is not None and body.late:
+            problem = replace(problem, variant=Variant.BODY_LATE)
+        elif (variant := variant_for(outcome, incoming.headers)) is not None:
+            problem = replace(problem, variant=variant)
+        message = b"" if body is None else body.taken()
+        reply = render_refusal(problem, incoming.request_id, message)
+        await _reply(send, reply, unread=_unread(body))
+
+
+def _unread(body: Body | None) -> bool:
+    return body is not None and not body.whole
 
 
 async def _answer(send: Send, identity: str, problem: Problem, *, unread: bool) -> None:
+    await _reply(send, render_oauth(problem, identity), unread=unread)
+
+
+async def _reply(send: Send, reply: Reply, *, unread: bool) -> None:
     """Answer; end the connection where the body is `unread`: nobody waits for the rest of it."""
-    reply = render_oauth(problem, identity)
     if unread:
         reply = replace(reply, headers=(*reply.headers, _CLOSE))
     await send_reply(send, reply)

@@ -12,6 +12,7 @@ class GatewaySettings:
     issuer: the `iss` and `aud` that mandates must carry.
     minimum_remaining: a mandate that expires sooner is refused before anything is attempted.
     max_request_bytes: the largest request body that is passed on.
+    max_inspected_bytes: the largest message to an MCP server; it is held in memory.
     max_header_bytes: of all request headers together.
     max_in_flight: calls at once; one more gets 503 and `Retry-After`.
     caller_idle: how long a caller may send nothing of a body that it has announced.
@@ -22,6 +23,7 @@ class GatewaySettings:
     issuer: str
     minimum_remaining: timedelta = timedelta(seconds=35)
     max_request_bytes: int = 2048 * MiB
+    max_inspected_bytes: int = MiB
     max_header_bytes: int = 16 * 1024
     max_in_flight: int = 1024
     caller_idle: timedelta = timedelta(seconds=60)
@@ -37,6 +39,7 @@ class GatewaySettings:
             raise ValueError("caller_idle must be longer than nothing")
         for name, low in (
             ("max_request_bytes", 1),
+            ("max_inspected_bytes", 1024),
             ("max_header_bytes", 1024),
             ("max_in_flight", 1),
         ):
