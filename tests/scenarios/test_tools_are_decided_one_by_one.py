@@ -4,7 +4,9 @@ import hashlib
 import json
 from dataclasses import replace
 
+import httpx
 import pytest
+from starlette.responses import Response
 
 from tests.support.deployment import reason, unique
 from tests.support.mcp_server import (
@@ -13,6 +15,7 @@ from tests.support.mcp_server import (
     READ,
     SESSION,
     TICKETS,
+    TOOLS,
     call,
     deployed_with_mcp,
     mcp_client,
@@ -122,6 +125,60 @@ def test_the_newer_revision_needs_no_session_and_its_headers_pass(client):
     assert client.post(message, headers=mirrored).status_code == 200
     [(_, headers, _)] = client.server.received
     assert {name: headers[name] for name in mirrored} == mirrored
+    client.arrived()
+
+
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+
+@pytest.mark.parametrize("accept", ["application/json, text/event-stream", "text/event-stream"])
+def test_a_list_shows_what_a_call_would_be_allowed(mcp, client, accept):
+    def shown(asking):
+        answer = asking.post(LIST, headers={"accept": accept, "accept-encoding": "gzip"})
+        assert answer.status_code == 200, answer.text
+        text = answer.text.partition("data: ")[2] if accept[0] == "t" else answer.text
+        return [tool["name"] for tool in json.loads(text)["result"]["tools"]]
+
+    assert shown(client) == ["search", "ticket_open", "ticket_close"]
+    assert shown(replace(client, scope=READ)) == ["search"]
+    policy = """
+    permit (principal, action, resource);
+    forbid (principal, action, resource) when { context.call.path == "ticket_close" };
+    """
+    other = mcp_client(*mcp, policy=policy)
+    seen = shown(other)
+    assert seen == [name for name in TOOLS if other.call(name).status_code == 200]
+    other.arrived()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Response("<p>", media_type="text/html"), 502),
+        (Response(b"x", headers={"content-encoding": "gzip"}, media_type="application/json"), 502),
+        (Response("", status_code=405), 405),
+    ],
+    ids=["another form", "compressed", "an error"],
+)
+def test_a_list_that_can_not_be_read_is_not_passed_on(client, answer, status):
+    client.server.misbehaves = answer
+    try:
+        request = unique("list")
+        assert client.post(LIST, request).status_code == status
+    finally:
+        client.server.misbehaves = None
+    result = client.zone.entry(request, "call.result")
+    assert result.get("error", "") == ("protocol" if status == 502 else "")
+    client.arrived()
+
+
+def test_a_list_without_end_is_cut(client):
+    client.server.misbehaves = Response("[" * 100_000, media_type="application/json")
+    try:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.post(LIST)
+    finally:
+        client.server.misbehaves = None
     client.arrived()
 
 

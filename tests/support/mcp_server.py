@@ -35,10 +35,11 @@ OFFERED = {
 
 @dataclass(slots=True)
 class McpServer:
-    """What arrived, in order: method of HTTP, headers, body."""
+    """What arrived, in order: method of HTTP, headers, body; `misbehaves` is answered to everything."""
 
     url: str
     received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    misbehaves: Response | None = None
 
     @property
     def authority(self) -> str:
@@ -47,6 +48,8 @@ class McpServer:
     async def answer(self, request: Request) -> Response:
         body = await request.body()
         self.received.append((request.method, dict(request.headers), body))
+        if self.misbehaves is not None:
+            return self.misbehaves
         if request.method == "GET":
             return StreamingResponse(_stream(), media_type="text/event-stream")
         if request.method == "DELETE":
@@ -54,7 +57,15 @@ class McpServer:
         message = json.loads(body)
         if "id" not in message or "method" not in message:
             return Response(status_code=202)
-        return _respond(message)
+        answer = _respond(message)
+        if isinstance(answer, JSONResponse) and "json" not in request.headers.get("accept", ""):
+            event = _event(json.loads(answer.body))
+            return Response(event, media_type="text/event-stream", headers=_session(answer))
+        return answer
+
+
+def _session(answer: Response) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name == "mcp-session-id"}
 
 
 def _respond(message: dict[str, Any]) -> Response:

@@ -77,7 +77,7 @@ def parse_message(body: bytes, headers: Headers) -> McpRequest:
         _invalid("the body has a content coding: send it uncompressed")
     if _MEDIA_TYPE.fullmatch(fields.get("content-type", "")) is None:
         _invalid("send Content-Type: application/json")
-    message = _read(_decode(body))
+    message = _read(decode_object(body))
     _check_version(fields.get("mcp-protocol-version"), message)
     _check_mirrored(fields, message)
     return message.request
@@ -86,7 +86,7 @@ def parse_message(body: bytes, headers: Headers) -> McpRequest:
 def message_id(body: bytes) -> str | int | None:
     """The id of a message, for an answer about it; `None` when it has none that can be told."""
     try:
-        found = _decode(body).get("id")
+        found = decode_object(body).get("id")
     except WireError:
         return None
     return found if _is_id(found) else None
@@ -106,7 +106,20 @@ def _fields(headers: Headers) -> dict[str, str]:
     return found
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def request_for(method: str, name: object) -> McpRequest | None:
+    """What a message with this method and name would ask for; `None` when no such message passes."""
+    try:
+        return _request(method, {"uri": name, "name": name})
+    except WireError:
+        return None
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Decode a JSON object that has one reading.
+
+    Raises:
+        WireError: MCP_MESSAGE_INVALID.
+    """
     try:
         message = _DECODER.decode(body.decode())
         _check_values(message)

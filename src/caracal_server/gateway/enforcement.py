@@ -17,7 +17,7 @@ import msgspec
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
 from caracal.authority.events import Entry
 from caracal.authority.mandates import Mandate, MandateClass
-from caracal.authority.mcp import ResourceKind
+from caracal.authority.mcp import McpRequest, ResourceKind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.zones import Zone
 from caracal.tokens.jws import RawToken
@@ -140,6 +140,16 @@ class Enforcement:
         )
         receipt = await self._record(entry)
         return Admission(outcome, target, entry, receipt)
+
+    def would_admit(self, admission: Admission, request: McpRequest) -> bool:
+        """Whether the caller of an admitted call would be allowed another at the same MCP server, now."""
+        mandate = admission.admitted.mandate
+        zone = self.directory.zone(mandate.zone_id)
+        if zone is None:
+            return False
+        call = Call.to_mcp(admission.admitted.resource.identifier, request)
+        outcome = self._decide(zone, mandate, call, now=self.clock.now())
+        return isinstance(outcome, AdmittedCall)
 
     async def _refuse(
         self, incoming: IncomingCall, zone: Zone, mandate: Mandate, call: Call, refused: Refused

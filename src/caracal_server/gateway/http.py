@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -12,6 +13,7 @@ from caracal_server.gateway.arrival import ALLOW, Arrival, first, read_arrival
 from caracal_server.gateway.caller import Body, Watch, too_large
 from caracal_server.gateway.enforcement import Admission, Enforcement, IncomingCall
 from caracal_server.gateway.forwarding import Forwarding, refusal_of
+from caracal_server.gateway.listing import Listing, asks_for_list, uncoded
 from caracal_server.gateway.mcp_answers import render_refusal, variant_for
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import CallFailed, Passage
@@ -185,12 +187,22 @@ class GatewayApp:
         send: Send,
     ) -> None:
         added = self._added(scope, incoming)
+        if asks_for_list(admission):
+            incoming = uncoded(incoming)
         response, placement = await self.forwarding.send(incoming, admission, added, body)
         try:
             passage.status = response.status
+            listing = Listing(
+                admission,
+                response,
+                partial(self.enforcement.would_admit, admission),
+                self.settings.max_inspected_bytes,
+            )
             passage.began = True
             headers = self._returned(response, placement, incoming, passage)
             headers += receipt_headers(admission.receipt)
+            if listing.filters:
+                headers = [header for header in headers if header[0].lower() != b"content-length"]
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": headers}
             )
@@ -200,9 +212,12 @@ class GatewayApp:
                 self.forwarding.received(passage, chunk)
                 # The chunk that completes the announced length ends the answer: one send fewer.
                 more = passage.received_bytes != announced
-                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+                chunk = listing.feed(chunk)  # noqa: PLW2901 (what is left of it)
+                if chunk or not more:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": more})
             if more:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                rest = listing.finish()
+                await send({"type": "http.response.body", "body": rest, "more_body": False})
         finally:
             await response.aclose()
 

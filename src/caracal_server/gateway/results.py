@@ -25,6 +25,7 @@ _CLASSES: Final = {
     Reason.PEER_UNAVAILABLE: CallError.GIVEN_UP,
     Reason.REQUEST_MALFORMED: CallError.NOT_SENT,
     Reason.REVOCATIONS_STALE: CallError.GIVEN_UP,
+    Reason.UPSTREAM_PROTOCOL: CallError.PROTOCOL,
 }
 _NOTHING: Final = entries.Carried(error=CallError.NOT_SENT)
 
