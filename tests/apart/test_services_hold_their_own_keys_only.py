@@ -7,6 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from caracal.authority.identifiers import ProviderId
+from caracal.authority.mcp import NameRule, NameTable, ResourceKind
+from caracal.authority.scopes import Scope
 from caracal_server.adapters.entropy import SystemEntropy
 from caracal_server.adapters.sealing.key_files import KeyFileError
 from caracal_server.assembly.provisioning import held_by
@@ -162,6 +164,14 @@ def test_every_field_of_a_zone_has_been_given_its_followers():
     """A field that is added is nobody's until it is decided whose."""
     decided = PUBLIC_FIELDS | KEPT_FIELDS | frozenset().union(*SECRET_FIELDS.values())
     assert {one.name for one in fields(ZoneRecord)} - decided == set()
+
+
+def test_a_follower_gets_what_an_mcp_server_offers():
+    names = NameTable((NameRule("search", Scope("a")), NameRule("ticket_*", Scope("b"))))
+    [first, *others] = zone_record().resources
+    server = replace(first, kind=ResourceKind.MCP, tools=names, contents=names)
+    record = replace(zone_record(), resources=(server, *others))
+    assert decode(encode(record), ZoneRecord) == record
 
 
 def test_a_follower_gets_the_secrets_that_are_for_it_and_no_others():

@@ -13,7 +13,7 @@ from caracal.authority.outcomes import Reason
 from caracal.evidence.canonical import canonical_json
 from caracal.wire.argument_digest import digest_arguments, render_number
 from caracal.wire.errors import WireError
-from caracal.wire.mcp import MAX_DEPTH, REVISIONS, message_id, parse_message
+from caracal.wire.mcp import MAX_DEPTH, MAX_VALUES, REVISIONS, message_id, parse_message
 
 JSON = (b"content-type", b"application/json")
 MODERN = (b"mcp-protocol-version", b"2026-07-28")
@@ -115,6 +115,12 @@ def test_the_last_depth_that_is_read_is_the_bound():
     depth = MAX_DEPTH - 3
     inside = json.dumps(CALL).replace('"a"', "[" * depth + "]" * depth)
     assert read(inside.encode()).name == "search"
+
+
+def test_a_message_has_a_bounded_number_of_values():
+    inside = MAX_VALUES - 8
+    assert read(called(arguments={"a": [1] * inside})).name == "search"
+    assert refusal(called(arguments={"a": [1] * MAX_VALUES})) is Reason.MCP_MESSAGE_INVALID
 
 
 WRONG = {

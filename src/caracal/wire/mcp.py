@@ -29,6 +29,8 @@ from caracal.wire.argument_digest import digest_arguments
 from caracal.wire.errors import WireError
 
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 20_000
+"""Of a message: what it costs to read one is bounded by more than its bytes."""
 MAX_INTEGER: Final = 2**53 - 1
 MODERN: Final = "2026-07-28"
 """From this revision on, `Mcp-Method` and `Mcp-Name` are required."""
@@ -42,6 +44,10 @@ _DECIDING: Final = frozenset({"name", "uri", "arguments", "_meta"})
 _NAME_REQUIRED: Final = frozenset({"tools/call", "resources/read", "prompts/get"})
 _MEDIA_TYPE: Final = re.compile(r"application/json(?:\s*;\s*charset=\"?utf-8\"?)?", re.IGNORECASE)
 _SENTINEL: Final = ("=?base64?", "?=")
+_SMALL: Final = 4_096
+"""Bytes, in which there is no room for too many values."""
+_LARGE: Final = re.compile(rb"[0-9]{16}|[0-9][eE]")
+"""In the text of every number that is out of bounds."""
 _SEPARATOR: Final = re.compile(r"[/?#;]")
 _READ: Final = frozenset(
     {
@@ -114,15 +120,20 @@ def request_for(method: str, name: object) -> McpRequest | None:
         return None
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a JSON object that has one reading.
+def decode_object(body: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
+    """Decode a JSON object that has one reading, and at most so many values in it.
 
     Raises:
         WireError: MCP_MESSAGE_INVALID.
     """
     try:
         message = _DECODER.decode(body.decode())
-        _check_values(message)
+        if (
+            len(body) > _SMALL
+            or body.count(b"[") + body.count(b"{") > MAX_DEPTH
+            or _LARGE.search(body) is not None
+        ):
+            _check_values(message, max_values)
         # Only a lone surrogate is left that can not be written.
         msgspec.json.encode(message)
     except (UnicodeError, RecursionError):
@@ -150,11 +161,14 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)
 
 
-def _check_values(root: object) -> None:
+def _check_values(root: object, left: int) -> None:
     """Hold depth and numbers to what every reader keeps (RFC 7493 section 2.2)."""
     stack = [(root, 1)]
     while stack:
         value, depth = stack.pop()
+        left -= 1
+        if left < len(stack):
+            raise ValueError("there are too many values in it")
         if isinstance(value, dict | list):
             if depth > MAX_DEPTH:
                 raise ValueError(f"nested more than {MAX_DEPTH} deep")

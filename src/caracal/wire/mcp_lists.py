@@ -13,6 +13,7 @@ from caracal.wire.errors import WireError
 from caracal.wire.mcp import decode_object, request_for
 
 _BOM: Final = b"\xef\xbb\xbf"
+_MAX_VALUES: Final = 200_000
 _JSON: Final = b"application/json"
 _EVENTS: Final = b"text/event-stream"
 
@@ -92,7 +93,7 @@ class ListFilter:
 
     def _filtered(self, body: bytes) -> bytes:
         try:
-            message = decode_object(body)
+            message = decode_object(body, _MAX_VALUES)
         except WireError as fault:
             raise ValueError(fault.description) from None
         result = message.get("result")

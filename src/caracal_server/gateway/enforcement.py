@@ -130,8 +130,12 @@ class Enforcement:
             else:
                 call = Call.to_mcp(incoming.arrival.resource, read)
             # The body may have been slow: what has changed meanwhile counts.
-            now, zone = self.clock.now(), self.directory.zone(zone.id) or zone
+            now, current = self.clock.now(), self.directory.zone(zone.id)
             outcome = outcome or self._expiring(mandate, now)
+            if current is None:
+                outcome = Refused(Reason.MANDATE_ZONE, "no such zone here")
+            else:
+                zone = current
         outcome = outcome or self._decide(zone, mandate, call, now=now)
         if isinstance(outcome, Refused):
             return await self._refuse(incoming, zone, mandate, call, outcome)
