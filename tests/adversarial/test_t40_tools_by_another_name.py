@@ -1,4 +1,4 @@
-"""T37: a message that the Gateway would read as one thing and the MCP server as another."""
+"""T40: a message that the Gateway would read as one thing and the MCP server as another."""
 
 import gzip
 import json
