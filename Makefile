@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # Tools whose dependencies disagree with ours, or that are not to be mixed with them, live apart.
-TOOLS := checkov judges semgrep trestle
-# Two of the judges ask for a newer Python than the floor, and run on the floor.
+TOOLS := checkov clients judges semgrep trestle
+# Two of the judges and some of the clients ask for a newer Python than the floor, and run on the floor.
+clients_PIP := --ignore-requires-python
+clients_PYTHON := 3.12
 judges_PIP := --ignore-requires-python
 judges_PYTHON := 3.12
 
@@ -36,7 +38,7 @@ help:
 demo: $(DEMO_READY)
 	@$(BIN)/caracal demo $(if $(KEEP),--keep)
 
-test: $(VENV)/dev.stamp $(VENV)/tools/judges.stamp
+test: $(VENV)/dev.stamp $(VENV)/tools/clients.stamp $(VENV)/tools/judges.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
 
 assurance: $(VENV)/dev.stamp $(VENV)/lock.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
