@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
@@ -81,6 +82,15 @@ async def test_an_append_returns_where_the_entry_stands():
         assert [receipt.index for receipt in receipts] == list(range(50))
         assert await site.requests() == [f"r{n}" for n in range(50)]
         assert [zone.id for zone in site.logs.zones()] == [ZONE]
+
+
+async def test_a_log_that_no_zone_can_have_is_not_begun():
+    """`zone/west` would be called as a shard's log is."""
+    async with running() as site:
+        made_up = msgspec.structs.replace(entry(0), zone=f"{ZONE}/west")
+        with pytest.raises(Unavailable):
+            await site.evidence.append(made_up)
+        assert site.store.logs == {}
 
 
 async def test_many_entries_share_few_questions():

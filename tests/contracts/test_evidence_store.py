@@ -174,6 +174,20 @@ async def test_the_latest_checkpoint_is_that_of_the_largest_size(store, zone_id)
     )
 
 
+async def test_the_latest_checkpoints_of_all_logs_are_read_at_once(store, zone_id, entropy):
+    another_zone_id = ZoneId(entropy.new_id())
+    for zone, sizes in ((zone_id, (3, 9, 5)), (another_zone_id, (2,))):
+        await store.commit([Log(zone).grow(9)])
+        for size in sizes:
+            note = StoredCheckpoint(size, f"{zone} {size}", BEGIN)
+            await store.save_checkpoint(zone, note)
+
+    latest = await store.latest_checkpoints()
+
+    assert latest[zone_id] == StoredCheckpoint(9, f"{zone_id} 9", BEGIN)
+    assert latest[another_zone_id] == StoredCheckpoint(2, f"{another_zone_id} 2", BEGIN)
+
+
 async def test_checkpoints_are_read_newest_first_a_page_at_a_time(store, zone_id):
     assert await store.checkpoints(zone_id, below=None, limit=9) == ()
     await store.commit([Log(zone_id).grow(9)])

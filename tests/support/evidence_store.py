@@ -80,6 +80,13 @@ class MemoryEvidenceStore:
         signed = self.log(zone_id).checkpoints
         return signed[max(signed)] if signed else None
 
+    async def latest_checkpoints(self) -> dict[ZoneId, StoredCheckpoint]:
+        return {
+            zone_id: log.checkpoints[max(log.checkpoints)]
+            for zone_id, log in self.logs.items()
+            if log.checkpoints
+        }
+
     async def checkpoints(
         self, zone_id: ZoneId, *, below: int | None, limit: int
     ) -> tuple[StoredCheckpoint, ...]:

@@ -14,14 +14,14 @@ import msgspec
 import structlog
 
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind
-from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
+from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.evidence.checkpoints import Checkpoint, verify_checkpoint_by_any
 from caracal.evidence.errors import EvidenceError
 from caracal.evidence.notes import VerifierKey, parse_note, parse_verifier_key
 from caracal.evidence.proofs import ConsistencyProof, verify_consistency
 from caracal_server.audit.integrity import Integrity
-from caracal_server.audit.logs import Logs
+from caracal_server.audit.logs import Logs, may_have_a_log
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore
 from caracal_server.ports.shards import Grown, KnownTree, Shard
@@ -101,7 +101,7 @@ class Anchoring:
         if known is None:
             known = self._known[shard] = await self._recorded(shard)
         found = await self._shards[shard].grown(known)
-        if not all(_may_be_a_zone(grown.zone_id) for grown in found):
+        if not all(may_have_a_log(grown.zone_id) for grown in found):
             raise Unavailable(Reason.PEER_UNAVAILABLE, "names a log that no zone can have")
         for grown in found:
             if grown.zone_id not in known:
@@ -188,11 +188,3 @@ class Anchoring:
             )
         )
         self._on_new_log(grown.zone_id)
-
-
-def _may_be_a_zone(zone_id: ZoneId) -> bool:
-    try:
-        parse_id(ZoneId, zone_id)
-    except InvalidIdentifier:
-        return False
-    return True

@@ -17,9 +17,15 @@ from caracal_server.ports.evidence import Committable, StoredOpenings
 
 _CODES: Final = frozenset(Reason)
 _SPOKEN: Final = frozenset(
-    {Kind.KEY_ROTATE, Kind.SERVICE_START, Kind.EVIDENCE_SHRED, Kind.EVIDENCE_REDACT}
+    {
+        Kind.KEY_ROTATE,
+        Kind.SERVICE_START,
+        Kind.EVIDENCE_SHRED,
+        Kind.EVIDENCE_REDACT,
+        Kind.SHARD_CHECKPOINT,
+    }
 )
-"""Their `detail` is what others go by: it names the next key, the release, or what was erased."""
+"""Their `detail` is what others go by: it names a key, the release, or what was erased."""
 
 _PSEUDONYM_BYTES: Final = 16
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from caracal.authority.identifiers import ZoneId
+from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.evidence.checkpoints import (
     Checkpoint,
     countersign_checkpoint,
@@ -101,6 +101,15 @@ class Logs:
         """
         verifiers = [self.verifier_of(key, zone_id) for key in self.keys.all()]
         return verify_checkpoint_by_any(note, verifiers)
+
+
+def may_have_a_log(zone_id: ZoneId) -> bool:
+    """Whether it is an identifier: any other could collide with the name of a shard's log."""
+    try:
+        parse_id(ZoneId, zone_id)
+    except InvalidIdentifier:
+        return False
+    return True
 
 
 Durable = Callable[[ZoneId, int], None]

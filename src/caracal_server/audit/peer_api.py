@@ -10,6 +10,7 @@ from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.zones import Zone
 from caracal_server.audit.batches import records
+from caracal_server.audit.logs import may_have_a_log
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.ports.evidence import EvidenceLog, EvidenceQuery, EvidenceStore, Receipt
 from caracal_server.web.peers.gate import Answer
@@ -94,6 +95,10 @@ class AuditPeerApi:
                 caller's to write.
         """
         batch = decode(body, EvidenceBatch)
+        if not all(may_have_a_log(ZoneId(entry.zone)) for entry in batch.entries):
+            raise Unavailable(
+                Reason.EVIDENCE_UNAVAILABLE, "an entry names a log that no zone can have"
+            )
         refused = {entry.kind for entry in batch.entries} - KINDS[caller]
         if refused:
             kinds = ", ".join(sorted(refused))

@@ -49,12 +49,10 @@ class ShardPeerApi:
     async def grown(self, _caller: Service, body: bytes) -> tuple[Grown, ...]:
         """What was signed for since; a log that got smaller, or has gone, is named without a proof."""
         known = decode(body, KnownTrees).trees
+        signed = await self.store.latest_checkpoints()
         found: list[Grown] = []
-        for zone_id in dict.fromkeys((*self.logs.all(), *known)):
-            before = known.get(zone_id)
-            latest = await self.store.latest_checkpoint(zone_id)
-            if before is None and latest is None:
-                continue
+        for zone_id in dict.fromkeys((*signed, *known)):
+            before, latest = known.get(zone_id), signed.get(zone_id)
             if before is not None and latest is not None and _is_of(latest, before):
                 continue
             verifiers = [self.logs.verifier_of(key, zone_id) for key in self.logs.keys.all()]

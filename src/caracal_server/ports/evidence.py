@@ -1,6 +1,6 @@
 """Evidence: appending to the log, and reading it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -204,6 +204,10 @@ class EvidenceStore(Protocol):
     async def save_checkpoint(self, zone_id: ZoneId, checkpoint: StoredCheckpoint) -> None: ...
 
     async def latest_checkpoint(self, zone_id: ZoneId) -> StoredCheckpoint | None: ...
+
+    async def latest_checkpoints(self) -> Mapping[ZoneId, StoredCheckpoint]:
+        """That of every log that has one, asked at once."""
+        ...
 
     async def checkpoints(
         self, zone_id: ZoneId, *, below: int | None, limit: int

@@ -142,6 +142,26 @@ class SqlEvidenceStore:
         found = await self.checkpoints(zone_id, below=None, limit=1)
         return found[0] if found else None
 
+    async def latest_checkpoints(self) -> dict[ZoneId, StoredCheckpoint]:
+        table, newest = evidence_checkpoint, evidence_checkpoint.alias()
+        # One look into the index for each log: grouping would read every checkpoint there is.
+        size = (
+            select(func.max(newest.c.size))
+            .where(newest.c.log_id == evidence_log.c.id)
+            .correlate(evidence_log)
+            .scalar_subquery()
+        )
+        statement = select(
+            evidence_log.c.zone_id, table.c.size, table.c.note, table.c.at
+        ).join_from(
+            evidence_log, table, (table.c.log_id == evidence_log.c.id) & (table.c.size == size)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return {
+            ZoneId(row.zone_id): StoredCheckpoint(row.size, row.note, from_us(row.at))
+            for row in rows
+        }
+
     async def checkpoints(
         self, zone_id: ZoneId, *, below: int | None, limit: int
     ) -> tuple[StoredCheckpoint, ...]:
