@@ -18,7 +18,7 @@ from caracal.evidence.tree import leaf_hash
 from caracal_server.evidence_pack import archive
 from caracal_server.evidence_pack.faults import PackFault
 from caracal_server.evidence_pack.packing import MANIFEST, OSCAL, STATEMENTS, make, verify
-from caracal_server.evidence_pack.questions import Outcome, Period
+from caracal_server.evidence_pack.questions import Examination, Outcome, Period
 from caracal_server.evidence_pack.statements import Query, load_statements
 from tests.evidence.rests import rest
 from tests.evidence.signing import key_pair, signed_log
@@ -87,6 +87,21 @@ def test_a_rest_is_held_to_when_its_first_entry_was_recorded(tmp_path):
     with pytest.raises(PackFault, match="what was before was dropped"):
         make(io.BytesIO(), logs={"zone-1": log}, period=Period(14, 2**52), version="1", more={})
     make(io.BytesIO(), logs={"zone-1": log}, period=Period(15, 2**52), version="1", more={})
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "wrong"), [(0, 0, 1), (7, 0, 0), (7, 3599_999_999, 0), (7, 3600_000_000, 1)]
+)
+def test_what_a_rest_goes_back_to_may_have_been_dropped(first, later, wrong):
+    """For as long as a mandate may live; a log that is whole has no such excuse."""
+    period = Examination(EVER)
+    period.take(first, entry(Kind.SERVICE_START, "r-0"))
+    mandate = {**CALL, "mandate": "m-dropped"}
+    period.take(first + 1, entry(Kind.CALL, "r-1", at=10 + later, verdict=ALLOW, **mandate))
+    period.take(first + 2, entry(Kind.CALL_RESULT, "r-9", at=10 + later, answers="r-dropped"))
+    found = {answer.query: answer.wrong for answer in period.answers()}
+    assert found[Query.CALLS_REST_ON_A_MANDATE] == wrong
+    assert found[Query.RESULTS_ANSWER_A_DECISION] == wrong
 
 
 def packed(folder: Path, story: Sequence[Entry] = STORY, period: Period = EVER) -> Path:

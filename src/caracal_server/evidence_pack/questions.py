@@ -1,16 +1,19 @@
 """The queries: one pass over a log's entries, and what each question comes to."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
+from caracal.authority.mandates import MAX_LIFETIME
 from caracal_server.evidence_pack.statements import Query, Statement
 
 MAX_NAMED = 20
 """Indices of entries that an answer names."""
 
+_LONGEST_US = MAX_LIFETIME // timedelta(microseconds=1)
 _CHANGES = frozenset({Kind.ZONE_APPLY, Kind.KEY_ROTATE, Kind.OPERATOR_TOKEN})
 
 
@@ -73,12 +76,14 @@ class Examination:
         self._allowed: set[str] = set()
         self.begins_at: int | None = None
         """When the first entry was sequenced: whatever was decided later comes after it."""
+        self._is_rest = False
         self.last_at = 0
 
     def take(self, index: int, entry: Entry) -> None:
         self.last_at = entry.at
         if self.begins_at is None:
             self.begins_at = max(entry.at, entry.sequenced_at)
+            self._is_rest = index > 0
         if self._period.covers(entry):
             self._judge(index, entry)
         if entry.verdict is not Verdict.ALLOW:
@@ -92,6 +97,10 @@ class Examination:
     def answers(self) -> tuple[Answer, ...]:
         return tuple(tally.answer(query) for query, tally in self._tallies.items())
 
+    def _was_dropped(self, entry: Entry) -> bool:
+        """Whether what an entry goes back to may be among what a rest does not hold any more."""
+        return self._is_rest and entry.at < (self.begins_at or 0) + _LONGEST_US
+
     def _judge(self, index: int, entry: Entry) -> None:
         def count(query: Query, holds: object) -> None:
             self._tallies[query].count(index, holds=bool(holds))
@@ -100,13 +109,15 @@ class Examination:
         if entry.verdict is Verdict.REFUSE:
             count(Query.REFUSALS_SAY_WHY, entry.reason)
         if entry.kind is Kind.CALL and entry.verdict is Verdict.ALLOW:
-            count(Query.CALLS_REST_ON_A_MANDATE, entry.mandate in self._minted)
+            if entry.mandate in self._minted or not self._was_dropped(entry):
+                count(Query.CALLS_REST_ON_A_MANDATE, entry.mandate in self._minted)
             count(Query.MANDATES_ARE_USED_ONCE, entry.mandate not in self._spent)
             count(Query.CALLS_NAME_THEIR_POLICY, entry.policy and entry.policies)
             named = (entry.application, entry.resource, entry.operation, entry.scopes)
             count(Query.CALLS_NAME_WHO_AND_WHAT, all(named))
         elif entry.kind is Kind.CALL_RESULT:
-            count(Query.RESULTS_ANSWER_A_DECISION, entry.answers in self._allowed)
+            if entry.answers in self._allowed or not self._was_dropped(entry):
+                count(Query.RESULTS_ANSWER_A_DECISION, entry.answers in self._allowed)
         elif entry.kind in _CHANGES:
             count(Query.CHANGES_NAME_WHO, entry.actor)
 
