@@ -115,7 +115,7 @@ def test_proxies_of_the_environment_are_not_used(ask, server):
 
 
 def test_a_name_can_not_drive_the_terminal(ask, server):
-    body = '{"items":[{"id":"z\\u001b[31m","name":"\\u202eshop\\nevil","revision":1}]}'
+    body = '{"items":[{"id":"01J00000000000000000000000","name":"\\u202eshop\\u001b[31m\\nevil","revision":1}]}'
     server.answers["/v1/zones"] = Answer(body=body.encode())
     shown = ask("zone", "list").out
     assert "\x1b" not in shown
