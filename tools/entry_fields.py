@@ -82,6 +82,11 @@ FIELDS: Final = {
     "undeclared": Told("scopes that the resource did not declare any more", "there are any"),
     "held": Told("scopes of the delegation or mandate", "`scopes` are others"),
     "checkpoint": Told("the signed checkpoint of a shard's log, a C2SP signed note", "`shard.checkpoint`"),
+    "narrowed": Told("ids of what the mandate was narrowed from by holders, the one that was minted first; "
+                     "`mandate` is the id of the link that closes it", "calls with a narrowed mandate"),
+    "holders": Told("thumbprints of keys (RFC 7638): of a call, who signed the narrowing of each in "
+                    "`narrowed`; of an exchange, whom the mandate is bound to",
+                    "`narrowed` is there, or the mandate is bound"),
     "committed": Told("fields that are committed to instead of written: base64url of SHA-256(salt, 0x00, "
                       "canonical JSON of the value)", "there are any"),
     "first_index": Told("first entry that was exported", "`evidence.export`, unless 0"),

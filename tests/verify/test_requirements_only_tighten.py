@@ -10,6 +10,7 @@ from caracal.tokens.keys import KeySet
 from caracal.verify import UNTIL_EXPIRY, Expected, NotVerified, Requirements
 from caracal.verify.decision import decide
 from tests.verify.examples import EXPECTED, KEY, NOW, TRUST, Server, token, ulid
+from tests.verify.test_narrowed_mandates_are_decided import narrowed
 
 _SOME = {
     "scopes": st.sets(st.sampled_from(["orders:read", "orders:write", "other"])),
@@ -20,6 +21,7 @@ _SOME = {
     "chain_contains": st.sets(st.sampled_from([ulid(300), ulid(301), "nobody"])),
     "max_hops": st.integers(0, 10),
     "leeway": st.integers(0, 60).map(lambda seconds: timedelta(seconds=seconds)),
+    "narrowed": st.booleans(),
 }
 settings_ = st.fixed_dictionaries({}, optional=_SOME)
 requirements = settings_.map(lambda chosen: Requirements.of(**chosen))
@@ -27,7 +29,7 @@ _TOKENS = [
     token(hops, mandate_class=used)
     for hops in (0, 1, 2)
     for used in (MandateClass.RESOURCE, MandateClass.SESSION)
-]
+] + [narrowed().decode()]
 
 
 def passes(raw: str, asked: Requirements, now=NOW) -> bool:

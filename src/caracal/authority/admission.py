@@ -98,7 +98,7 @@ def decide_admission(
         session_labels=session.labels,
         session_lifecycle=session.lifecycle,
         session_depth=session.depth,
-        hops=mandate.hop_count,
+        hops=mandate.hops,
         root_application=root.name,
         operation=_declared(operation, call),
         method=call.method,

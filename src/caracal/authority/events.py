@@ -116,6 +116,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         error: what ended a call that did not end well.
         first_index, end_index: the entries that an act on evidence was about; the second is exclusive.
         checkpoint: the signed checkpoint of a shard's log, as it is.
+        narrowed: ids of what the presented mandate was narrowed from, the one that was minted first.
+        holders: thumbprints of keys (RFC 7638): at a call of those that narrowed each in `narrowed`;
+            at an exchange of the one that the mandate is bound to.
     """
 
     format: int
@@ -168,3 +171,5 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_index: int = 0
     end_index: int = 0
     checkpoint: str = ""
+    narrowed: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()

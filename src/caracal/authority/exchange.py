@@ -12,7 +12,10 @@ from caracal.authority.held_authority import HeldAuthority
 from caracal.authority.identifiers import DelegationId, SessionId
 from caracal.authority.mandates import (
     DEFAULT_LIFETIME,
+    MAX_BOUND_LIFETIME,
     MAX_LIFETIME,
+    Bound,
+    Holder,
     MandateClass,
 )
 from caracal.authority.outcomes import Reason, Refused
@@ -31,12 +34,14 @@ class ExchangeRequest(msgspec.Struct, frozen=True):
     session_id: SessionId | None = None
     delegation_id: DelegationId | None = None
     lifetime: timedelta | None = None
+    holder: Holder | None = None
 
 
 class Granted(msgspec.Struct, frozen=True):
     """A mandate may be minted: of this class, for these resources and scopes, until then.
 
     Attributes:
+        bound: who is to be able to narrow it.
         asked: what was put to policy, whatever it said; `None` without a delegation.
     """
 
@@ -47,6 +52,7 @@ class Granted(msgspec.Struct, frozen=True):
     held: HeldAuthority | None
     policies: tuple[str, ...]
     asked: Asked | None = None
+    bound: Bound | None = None
 
 
 _NOTHING = Refused(Reason.RESOURCE_UNKNOWN)
@@ -65,8 +71,6 @@ def decide_exchange(
     Of several resources those that pass are granted; when none does, the first refusal is the answer.
     Source: RFC 8693 section 2; docs/policy.md; docs/delegation.md D9.
     """
-    if not request.resources:
-        return Refused(Reason.RESOURCE_MISSING, "name at least one resource")
     held = _held(graph, caller, request, now=now)
     if isinstance(held, Refused):
         return held
@@ -91,8 +95,9 @@ def decide_exchange(
     delegation = None if held is None else held.delegation
     question = None if question is None or not asked else question.about(asked)
     if not granted:
-        path = () if delegation is None else delegation.path
-        return replace(refusal or _NOTHING, asked=question, delegations=path)
+        return replace(
+            refusal or _NOTHING, asked=question, delegations=delegation.path if delegation else ()
+        )
     return Granted(
         mandate_class=MandateClass.SESSION if delegation is None else MandateClass.GATEWAY,
         resources=tuple(granted),
@@ -101,12 +106,20 @@ def decide_exchange(
         held=held,
         policies=tuple(policies),
         asked=question,
+        bound=_bound(request.holder, delegation),
     )
 
 
 def _held(
     graph: ZoneGraph, caller: Application, request: ExchangeRequest, *, now: datetime
 ) -> HeldAuthority | Refused | None:
+    if not request.resources:
+        return Refused(Reason.RESOURCE_MISSING, "name at least one resource")
+    if request.holder is not None and request.delegation_id is None:
+        return Refused(
+            Reason.DELEGATION_REQUIRED,
+            "holder_jwk goes with a mandate for calls: name agent_session_id and delegation_edge_id",
+        )
     if request.session_id is None:
         if request.delegation_id is not None:
             return Refused(
@@ -127,10 +140,10 @@ def _expiry(
 ) -> datetime | Refused:
     """The end of the mandate: never later than anything it descends from."""
     wanted = request.lifetime
-    if wanted is not None and wanted > MAX_LIFETIME:
+    longest = MAX_LIFETIME if request.holder is None else MAX_BOUND_LIFETIME
+    if wanted is not None and wanted > longest:
         return Refused(
-            Reason.LIFETIME_TOO_LONG,
-            f"ttl_seconds is at most {MAX_LIFETIME.total_seconds():.0f}",
+            Reason.LIFETIME_TOO_LONG, f"ttl_seconds is at most {longest.total_seconds():.0f}"
         )
     expires_at = now + (wanted or DEFAULT_LIFETIME)
     if held is None:
@@ -144,6 +157,13 @@ def _expiry(
             f"the delegation allows mandates of at most {limit.total_seconds():.0f} s",
         )
     return min(expires_at, held.expires_at, now + limit)
+
+
+def _bound(holder: Holder | None, delegation: Delegation | None) -> Bound | None:
+    """Whom it is bound to, who may hand it on as often as the delegation could be handed on."""
+    if holder is None or delegation is None:
+        return None
+    return Bound(holder, delegation.grant.constraints.hops - 1)
 
 
 def _question(

@@ -21,6 +21,7 @@ from caracal.authority.subjects import User
 DEFAULT_LIFETIME = timedelta(seconds=900)
 MAX_LIFETIME = timedelta(seconds=3600)
 MAX_RESOURCE_LIFETIME = timedelta(seconds=900)
+MAX_BOUND_LIFETIME = timedelta(seconds=900)
 
 
 class MandateClass(StrEnum):
@@ -47,6 +48,27 @@ class Hop(msgspec.Struct, frozen=True):
     delegation_id: DelegationId | None
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """The public key of who may narrow: a point of P-256, its coordinates in base64url."""
+
+    x: str
+    y: str
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """Who may narrow a mandate, and how often it may be handed on to another holder."""
+
+    holder: Holder
+    hand_ons: int = 0
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What something was narrowed from: its id, and the thumbprint of the key that narrowed it."""
+
+    id: MandateId
+    thumbprint: str
+
+
 class Mandate(msgspec.Struct, frozen=True):
     """What a mandate says. Only `tokens` turns bytes into one, after it verified them.
 
@@ -57,6 +79,8 @@ class Mandate(msgspec.Struct, frozen=True):
         chain: the hops of that path and the receiver.
         graph_epoch: the zone's delegation epoch when it was minted.
         subject_issuer: who vouches for the subject when it is a user; empty for an application.
+        bound: who may narrow it; then it counts for nothing by itself.
+        origins: what it was narrowed from, the mandate that was minted first.
     """
 
     id: MandateId
@@ -78,6 +102,8 @@ class Mandate(msgspec.Struct, frozen=True):
     chain: tuple[Hop, ...] = ()
     graph_epoch: int = 0
     subject_issuer: str = ""
+    bound: Bound | None = None
+    origins: tuple[Origin, ...] = ()
 
     @property
     def user(self) -> User | None:
@@ -94,3 +120,8 @@ class Mandate(msgspec.Struct, frozen=True):
     @property
     def hop_count(self) -> int:
         return len(self.delegation_path)
+
+    @property
+    def hops(self) -> int:
+        """How often it was handed on: by delegations, and then by holders."""
+        return len(self.delegation_path) + max(len(self.origins) - 1, 0)

@@ -106,6 +106,12 @@ class Reason(StrEnum):
     MANDATE_REPLAYED = "mandate_replayed"
     MANDATE_PREDATES_START = "mandate_predates_start"
     MANDATE_REVOKED = "mandate_revoked"
+    # What holders narrowed.
+    NARROWING_BROKEN = "narrowing_broken"
+    NARROWING_WIDENS = "narrowing_widens"
+    NARROWING_TOO_DEEP = "narrowing_too_deep"
+    NARROWING_UNFINISHED = "narrowing_unfinished"
+    NARROWING_NOT_ACCEPTED = "narrowing_not_accepted"
     # Calls.
     ROUTING_MISSING = "routing_missing"
     ROUTING_FORBIDDEN_HEADER = "routing_forbidden_header"

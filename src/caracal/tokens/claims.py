@@ -20,10 +20,11 @@ from caracal.authority.identifiers import (
     ZoneId,
     is_id,
 )
-from caracal.authority.mandates import Hop, Mandate, MandateClass, SubjectType
+from caracal.authority.mandates import Hop, Mandate, MandateClass, Origin, SubjectType
 from caracal.authority.resources import parse_resource_uri
 from caracal.authority.scopes import NO_SCOPES, ScopeSet
 from caracal.authority.subjects import MAX_NAME_BYTES, name_fault
+from caracal.tokens.holders import Confirmation, bound_of, confirmation_of
 
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the end of what a datetime can say
 
@@ -45,6 +46,13 @@ class HopClaim(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     application_id: Id
     agent_session_id: Id = ""
     delegation_edge_id: Id = ""
+
+
+class OriginClaim(msgspec.Struct, forbid_unknown_fields=True):
+    """What a mandate was narrowed from, and the thumbprint of the key that narrowed it (RFC 7638)."""
+
+    id: Id
+    jkt: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_\-]{43}\Z")]
 
 
 class Claims(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,6 +83,9 @@ class Claims(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_
     hop_count: Count = 0
     delegation_graph_epoch: Count = 0
     act: ActorClaim | msgspec.UnsetType = msgspec.UNSET
+    cnf: Confirmation | msgspec.UnsetType = msgspec.UNSET
+    hand_ons: Count = 0
+    narrowed_from: Annotated[tuple[OriginClaim, ...], msgspec.Meta(min_length=1)] = ()
 
 
 def claims_of(mandate: Mandate) -> Claims:
@@ -109,6 +120,9 @@ def claims_of(mandate: Mandate) -> Claims:
         hop_count=mandate.hop_count,
         delegation_graph_epoch=mandate.graph_epoch,
         act=_actors(mandate),
+        cnf=confirmation_of(mandate.bound),
+        hand_ons=0 if mandate.bound is None else mandate.bound.hand_ons,
+        narrowed_from=tuple(OriginClaim(one.id, one.thumbprint) for one in mandate.origins),
     )
 
 
@@ -139,6 +153,8 @@ def mandate_of(claims: Claims) -> Mandate:
         chain=tuple(_hop(hop) for hop in claims.delegation_chain),
         graph_epoch=claims.delegation_graph_epoch,
         subject_issuer=claims.sub_iss,
+        bound=bound_of(claims.cnf, claims.hand_ons),
+        origins=tuple(Origin(MandateId(one.id), one.jkt) for one in claims.narrowed_from),
     )
 
 
@@ -152,6 +168,8 @@ def inconsistency(mandate: Mandate) -> str | None:
     fault = _subject_fault(mandate)
     if fault is not None:
         return fault
+    if mandate.origins and mandate.mandate_class is not MandateClass.RESOURCE:
+        return "only a resource mandate says what it was narrowed from"
     if mandate.expires_at <= mandate.issued_at:
         return "it expires before it is issued"
     if not path:

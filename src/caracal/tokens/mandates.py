@@ -1,4 +1,4 @@
-"""Mandates on the wire: minted from a value, and proven back into one."""
+"""Mandates on the wire: minted from a value, and proven back into one, alone or at the end of a chain."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,10 +9,13 @@ import msgspec
 
 from caracal.authority.identifiers import ZoneId, parse_id
 from caracal.authority.mandates import Mandate, MandateClass
-from caracal.authority.outcomes import Reason
+from caracal.authority.narrowing import narrowed
+from caracal.authority.outcomes import Reason, Refused
 from caracal.tokens import jws
 from caracal.tokens.claims import Claims, claims_of, inconsistency, mandate_of
+from caracal.tokens.holders import thumbprint
 from caracal.tokens.keys import KeySet, SigningKey
+from caracal.tokens.links import split_chain, verify_link
 from caracal.tokens.refusal import TokenRefused
 
 LEEWAY = timedelta(seconds=60)
@@ -32,13 +35,13 @@ _ROUTING = msgspec.json.Decoder(_Routing)
 
 @final
 class VerifiedMandate:
-    """A mandate whose signature and claims were verified. Only `verify_mandate` makes one."""
+    """A mandate whose signatures and claims were verified. Only this module's readers make one."""
 
     __slots__ = ("_mandate",)
 
     def __init__(self, mandate: Mandate, proof: object) -> None:
         if proof is not _PROVEN:
-            raise TypeError("only verify_mandate makes a VerifiedMandate")
+            raise TypeError("only verify_mandate and verify_chain make a VerifiedMandate")
         self._mandate = mandate
 
     @property
@@ -118,9 +121,82 @@ def verify_mandate(
 
     Raises:
         TokenRefused: with the reason of the first check that failed, in the order of the checks: size,
-            shape, algorithm, key, signature, claims, issuer, zone, class, audience, time.
+            shape, algorithm, key, signature, claims, issuer, zone, class, audience, time, and that it
+            is not bound to a holder.
     """
-    mandate = _read_claims(jws.verify(raw, keys))
+    mandate = _proven(
+        jws.verify(raw, keys), issuer, zone_id, mandate_classes, audience, now=now, leeway=leeway
+    )
+    if mandate.bound is not None:
+        raise _unfinished("it is bound to a key")
+    return VerifiedMandate(mandate, _PROVEN)
+
+
+def verify_chain(
+    raw: jws.RawToken,
+    *,
+    keys: KeySet,
+    issuer: str,
+    zone_id: ZoneId,
+    mandate_classes: Collection[MandateClass],
+    audience: str,
+    now: datetime,
+    leeway: timedelta = LEEWAY,
+) -> VerifiedMandate:
+    """Prove that `raw` is a mandate and links that narrow it, closed, and what is left of it at `now`.
+
+    Raises:
+        TokenRefused: as `verify_mandate` for the mandate, then for each link in turn: shape, algorithm,
+            signature, claims, that it follows the one before, its date, that it narrows; last, that what
+            is left has not expired and that the chain is closed.
+    """
+    root, links = split_chain(raw)
+    mandate = _proven(
+        jws.verify(root, keys), issuer, zone_id, mandate_classes, audience, now=now, leeway=leeway
+    )
+    before: bytes = root
+    for number, token in enumerate(links, 1):
+        try:
+            mandate = _followed(mandate, before, token, latest=now + leeway)
+        except TokenRefused as error:
+            raise TokenRefused(error.reason, f"link {number}: {error.detail}") from None
+        before = token
+    _check_time(mandate, now, leeway)
+    if mandate.bound is not None:
+        raise _unfinished("its last part is bound to a key")
+    return VerifiedMandate(mandate, _PROVEN)
+
+
+def _followed(mandate: Mandate, before: bytes, token: bytes, *, latest: datetime) -> Mandate:
+    if mandate.bound is None:
+        raise TokenRefused(Reason.NARROWING_BROKEN, "nothing follows what names no holder")
+    holder = mandate.bound.holder
+    link = verify_link(token, before, holder)
+    if link.issued_at > latest:
+        raise TokenRefused(Reason.MANDATE_NOT_YET_VALID, "it is issued in the future")
+    outcome = narrowed(mandate, thumbprint(holder), link)
+    if isinstance(outcome, Refused):
+        raise TokenRefused(outcome.reason, outcome.detail)
+    return outcome
+
+
+def _unfinished(why: str) -> TokenRefused:
+    return TokenRefused(
+        Reason.NARROWING_UNFINISHED, f"{why}: a link that closes the chain must follow"
+    )
+
+
+def _proven(
+    payload: bytes,
+    issuer: str,
+    zone_id: ZoneId,
+    mandate_classes: Collection[MandateClass],
+    audience: str,
+    *,
+    now: datetime,
+    leeway: timedelta,
+) -> Mandate:
+    mandate = _read_claims(payload)
     if mandate.issuer != issuer:
         raise TokenRefused(Reason.MANDATE_ISSUER, f"it was not issued by {issuer}")
     if mandate.zone_id != zone_id:
@@ -133,7 +209,7 @@ def verify_mandate(
     if audience not in mandate.audience:
         raise TokenRefused(Reason.MANDATE_AUDIENCE, f"it is not meant for {audience}")
     _check_time(mandate, now, leeway)
-    return VerifiedMandate(mandate, _PROVEN)
+    return mandate
 
 
 def _check_time(mandate: Mandate, now: datetime, leeway: timedelta) -> None:

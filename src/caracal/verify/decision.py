@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from caracal.authority.mandates import Mandate
+from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason
 from caracal.tokens.jws import RawToken
 from caracal.tokens.keys import KeySet
-from caracal.tokens.mandates import unverified_routing, verify_mandate
+from caracal.tokens.links import is_chain, split_chain
+from caracal.tokens.mandates import unverified_routing, verify_chain, verify_mandate
 from caracal.tokens.refusal import TokenRefused
 from caracal.verify.principal import Principal
 from caracal.verify.refusals import Code, NotVerified
@@ -17,14 +18,16 @@ from caracal.verify.revocations import Revocations, Standing
 _CODES: Final = {Reason.MANDATE_ZONE: Code.INVALID_ZONE}
 
 
-def key_needed(raw: RawToken, expected: Expected) -> str:
+def key_needed(raw: RawToken, expected: Expected, requirements: Requirements) -> str:
     """The id of the key that would verify `raw`. Proves nothing.
 
     Raises:
-        NotVerified: it is no mandate, or says itself that it is of another zone.
+        NotVerified: it is no mandate, is a chain where none counts, or says itself that it is of
+            another zone.
     """
+    chained = _chained(raw, requirements)
     try:
-        routing = unverified_routing(raw)
+        routing = unverified_routing(split_chain(raw)[0] if chained else raw)
     except TokenRefused as refused:
         raise _not_verified(refused) from None
     if routing.zone_id != expected.zone_id:
@@ -45,16 +48,19 @@ def decide(
 
     Raises:
         NotVerified: for the first check that failed, in this order: the token itself (size, shape,
-            algorithm, key, signature, claims, issuer, zone, use, audience, time), targets, session,
-            delegation, chain, hops, scopes, revocation.
+            algorithm, key, signature, claims, issuer, zone, use, audience, time, links), targets,
+            session, delegation, chain, hops, scopes, revocation.
     """
+    prove, uses = verify_mandate, requirements.uses
+    if _chained(raw, requirements):
+        prove, uses = verify_chain, uses - {MandateClass.SESSION}
     try:
-        mandate = verify_mandate(
+        mandate = prove(
             raw,
             keys=keys,
             issuer=expected.issuer,
             zone_id=expected.zone_id,
-            mandate_classes=requirements.uses,
+            mandate_classes=uses,
             audience=expected.audience,
             now=now,
         ).mandate
@@ -72,6 +78,22 @@ def decide(
     return Principal(mandate)
 
 
+def _chained(raw: RawToken, requirements: Requirements) -> bool:
+    """Whether it is a chain.
+
+    Raises:
+        NotVerified: it is one, and none counts here.
+    """
+    chained = is_chain(raw)
+    if chained and not requirements.narrowed:
+        raise NotVerified(
+            Code.INVALID_TOKEN,
+            "narrowed mandates are not accepted here",
+            reason=Reason.NARROWING_NOT_ACCEPTED,
+        )
+    return chained
+
+
 def _check(mandate: Mandate, asked: Requirements) -> None:
     if not asked.targets <= set(mandate.resources):
         raise NotVerified(Code.INVALID_TOKEN, "the mandate does not name a target that is needed")
@@ -81,10 +103,10 @@ def _check(mandate: Mandate, asked: Requirements) -> None:
         raise NotVerified(Code.DELEGATION_REQUIRED)
     if not asked.chain_contains <= {hop.application_id for hop in mandate.chain}:
         raise NotVerified(Code.CHAIN_MISMATCH)
-    if mandate.hop_count > asked.max_hops:
+    if mandate.hops > asked.max_hops:
         raise NotVerified(
             Code.HOP_COUNT_EXCEEDED,
-            f"handed on {mandate.hop_count} times; here at most {asked.max_hops} are accepted",
+            f"handed on {mandate.hops} times; here at most {asked.max_hops} are accepted",
         )
     missing = asked.scopes.without(mandate.scopes)
     if missing:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from caracal.authority.mandates import Hop, Mandate
+from caracal.authority.mandates import Hop, Mandate, Origin
 from caracal.authority.subjects import User
 
 
@@ -59,7 +59,13 @@ class Principal:
 
     @property
     def hop_count(self) -> int:
-        return self.mandate.hop_count
+        """How often it was handed on: by delegations, and by holders who narrowed it."""
+        return self.mandate.hops
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """What holders narrowed it from, and the thumbprints of their keys; mostly empty."""
+        return self.mandate.origins
 
     @property
     def expires_at(self) -> datetime:

@@ -35,6 +35,7 @@ class Settings(TypedDict, total=False):
         chain_contains: ids of applications; each must be a hop of the delegation chain.
         max_hops: 0 to 10 delegations.
         leeway: how long after its end a mandate still counts; at most 60 seconds.
+        narrowed: whether chains count that holders narrowed; a route may only take that back.
     """
 
     scopes: Iterable[str]
@@ -45,6 +46,7 @@ class Settings(TypedDict, total=False):
     chain_contains: Iterable[str]
     max_hops: int
     leeway: timedelta
+    narrowed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Requirements:
     chain_contains: frozenset[ApplicationId] = frozenset()
     max_hops: int = MAX_HOPS
     leeway: timedelta = DEFAULT_LEEWAY
+    narrowed: bool = False
 
     def __post_init__(self) -> None:
         if not self.uses or not self.uses <= _ACCEPTABLE:
@@ -121,6 +124,7 @@ class Requirements:
             ),
             max_hops=settings.get("max_hops", MAX_HOPS),
             leeway=settings.get("leeway", DEFAULT_LEEWAY),
+            narrowed=bool(settings.get("narrowed", False)),
         )
 
     def and_also(self, other: "Requirements") -> "Requirements":
@@ -138,6 +142,7 @@ class Requirements:
             chain_contains=self.chain_contains | other.chain_contains,
             max_hops=min(self.max_hops, other.max_hops),
             leeway=min(self.leeway, other.leeway),
+            narrowed=self.narrowed and other.narrowed,
         )
 
     def tightened(self, **settings: Unpack[Settings]) -> "Requirements":
@@ -146,7 +151,11 @@ class Requirements:
         Raises:
             TypeError, ValueError: as `of` and `and_also`.
         """
-        silent: Settings = {"uses": self.uses, "leeway": self.leeway}
+        silent: Settings = {
+            "uses": self.uses,
+            "leeway": self.leeway,
+            "narrowed": self.narrowed,
+        }
         return self.and_also(Requirements.of(**(silent | settings)))
 
 

@@ -150,3 +150,5 @@ def anchors(mandate: Mandate) -> Iterator[str]:
             yield hop.session_id
     yield mandate.application_id
     yield mandate.id
+    for origin in mandate.origins:
+        yield origin.id

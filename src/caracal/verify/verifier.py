@@ -42,7 +42,7 @@ class _Rules:
         return replace(self, requirements=self.requirements.tightened(**settings))
 
     def key_needed(self, token: RawToken) -> str:
-        return key_needed(token, self.expected)
+        return key_needed(token, self.expected, self.requirements)
 
     def decide(self, token: RawToken, keys: KeySet) -> Principal:
         return decide(

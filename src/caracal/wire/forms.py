@@ -19,9 +19,12 @@ from caracal.authority.identifiers import (
     ZoneId,
     parse_id,
 )
+from caracal.authority.mandates import Holder
 from caracal.authority.outcomes import Reason
 from caracal.authority.scopes import NO_SCOPES, InvalidScope, ScopeSet
+from caracal.tokens.holders import parse_holder
 from caracal.tokens.jws import RawToken
+from caracal.tokens.keys import InvalidKey
 from caracal.tokens.secret import Secret
 from caracal.wire.errors import Fault, WireError
 
@@ -64,6 +67,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
         session_id: an authority record, in spite of its name.
         agent_session_id: the governed session.
         ttl: `None` for the default lifetime.
+        holder: the key that the mandate is to be bound to.
     """
 
     zone_id: ZoneId
@@ -78,6 +82,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
     delegation_edge_id: DelegationId | None = None
     approval_id: str | None = None
     ttl: timedelta | None = None
+    holder: Holder | None = None
 
     def __repr__(self) -> str:
         """Say whom it is from, and nothing that could be presented again."""
@@ -137,6 +142,7 @@ def parse_token_body(body: bytes) -> TokenRequest:
         delegation_edge_id=_optional(DelegationId, "delegation_edge_id", fields),
         approval_id=_optional(str, "approval_id", fields),
         ttl=ttl,
+        holder=_holder(fields.get("holder_jwk", "")),
     )
 
 
@@ -260,6 +266,15 @@ def _scopes(text: str) -> ScopeSet:
         return ScopeSet.parse(text) if text else NO_SCOPES
     except InvalidScope as error:
         raise _refused("scope", f"scope: {error}") from None
+
+
+def _holder(text: str) -> Holder | None:
+    if not text:
+        return None
+    try:
+        return parse_holder(text.encode())
+    except InvalidKey as error:
+        raise _refused("holder_jwk", f"holder_jwk: {error}") from None
 
 
 def _zone_id(fields: dict[str, str], resources: tuple[str, ...]) -> ZoneId:

@@ -163,6 +163,11 @@ def _who(entry: Entry, names: Mapping[str, str]) -> str:
         parts.append(f"in session {entry.session}")
     if entry.delegations and entry.kind in {Kind.EXCHANGE, Kind.CALL, Kind.DELEGATION_CREATE}:
         parts.append("by delegation " + " > ".join(entry.delegations))
+    if entry.narrowed:
+        steps = zip(entry.narrowed, entry.holders, strict=False)
+        parts.append("narrowed from " + " > ".join(f"{one} by key {key}" for one, key in steps))
+    elif entry.holders:
+        parts.append(f"bound to key {entry.holders[0]}")
     return f"Who: {', '.join(parts)}." if parts else ""
 
 

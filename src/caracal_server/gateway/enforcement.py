@@ -21,7 +21,8 @@ from caracal.authority.mcp import McpRequest, ResourceKind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.zones import Zone
 from caracal.tokens.jws import RawToken
-from caracal.tokens.mandates import unverified_routing, verify_mandate
+from caracal.tokens.links import is_chain, split_chain
+from caracal.tokens.mandates import unverified_routing, verify_chain, verify_mandate
 from caracal.tokens.refusal import TokenRefused
 from caracal.wire.errors import WireError
 from caracal.wire.paths import CallTarget, parse_target
@@ -191,7 +192,9 @@ class Enforcement:
         known = self.minted.recall(bearer)
         raw = RawToken(bearer)
         try:
-            zone_id = unverified_routing(raw).zone_id if known is None else known.zone_id
+            chained = known is None and is_chain(bearer)
+            first = split_chain(raw)[0] if chained else raw
+            zone_id = unverified_routing(first).zone_id if known is None else known.zone_id
             zone = self.directory.zone(zone_id)
             routing = _routing(arrival)
             if routing is not None:
@@ -200,9 +203,10 @@ class Enforcement:
             keys = self.keys.key_set(zone_id)
             if zone is None or keys is None:
                 return _Stopped(Refused(Reason.MANDATE_ZONE, "no such zone here"), zone)
+            prove = verify_chain if chained else verify_mandate
             mandate = (
                 known
-                or verify_mandate(
+                or prove(
                     raw,
                     keys=keys,
                     issuer=self.settings.issuer,

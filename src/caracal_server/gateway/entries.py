@@ -43,6 +43,8 @@ def allowed(
         operation=admitted.call.name[:MAX_OPERATION],
         scopes=asked.scopes.render(),
         mandate=mandate.id,
+        narrowed=tuple(origin.id for origin in mandate.origins),
+        holders=tuple(origin.thumbprint for origin in mandate.origins),
         arguments=arguments_of(admitted.call.mcp, query),
         policies=admitted.policies,
     )
@@ -89,6 +91,8 @@ def refused(
         scopes=scopes.render(),
         held="" if scopes == mandate.scopes else mandate.scopes.render(),
         mandate=mandate.id,
+        narrowed=tuple(origin.id for origin in mandate.origins),
+        holders=tuple(origin.thumbprint for origin in mandate.origins),
         policies=refusal.policies,
     )
     return recorded(entry, asked, policy_digest(zone))

@@ -23,7 +23,13 @@ from caracal_server.web.receipts import RecordedRefusal
 CONTROL_KEY: Final = "control-key"
 """What decided: the traits of the application, and no policy."""
 
-_NOT_TOGETHER: Final = ("session_id", "agent_session_id", "delegation_edge_id", "approval_id")
+_NOT_TOGETHER: Final = (
+    "session_id",
+    "agent_session_id",
+    "delegation_edge_id",
+    "approval_id",
+    "holder",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from caracal.authority.mandates import Mandate
 from caracal.authority.outcomes import Refused
 from caracal.authority.policy.recording import recorded
 from caracal.authority.zones import Application, Zone
+from caracal.tokens.holders import thumbprint
 from caracal_server.web.refusals import policy_digest
 
 MAX_TEXT: Final = 1024
@@ -41,6 +42,7 @@ def granted(
         resource=" ".join(mandate.resources),
         scopes=mandate.scopes.render(),
         mandate=mandate.id,
+        holders=() if mandate.bound is None else (thumbprint(mandate.bound.holder),),
         policies=outcome.policies,
         expires_at=int(mandate.expires_at.timestamp()),
     )

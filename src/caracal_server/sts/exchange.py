@@ -67,7 +67,7 @@ class Exchange:
             entries.granted(request_id, zone, application, mandate, outcome, at=self.clock.now_us())
         )
         token = mint(mandate, key)
-        if mandate.mandate_class is MandateClass.GATEWAY:
+        if mandate.mandate_class is MandateClass.GATEWAY and mandate.bound is None:
             self.minted.remember(token, mandate)
         return Issued(token, mandate, recorded.reference)
 
@@ -124,6 +124,7 @@ class Exchange:
             delegation_path=() if delegation is None else delegation.path,
             chain=() if held is None else held.chain,
             graph_epoch=epoch,
+            bound=granted.bound,
         )
 
 
@@ -167,5 +168,6 @@ class MintForResource:
             delegation_path=presented.delegation_path,
             chain=presented.chain,
             graph_epoch=presented.graph_epoch,
+            origins=presented.origins,
         )
         return mint(mandate, self.keys.active(presented.zone_id))

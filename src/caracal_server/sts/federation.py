@@ -48,6 +48,7 @@ _NOT_TOGETHER: Final = (
     "agent_session_id",
     "delegation_edge_id",
     "approval_id",
+    "holder",
 )
 
 

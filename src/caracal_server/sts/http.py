@@ -141,6 +141,7 @@ class StsApp:
             session_id=form.agent_session_id,
             delegation_id=form.delegation_edge_id,
             lifetime=form.ttl,
+            holder=form.holder,
         )
         unsupported = _unsupported(form)
         if unsupported is not None:

@@ -9,7 +9,8 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.mandates import MandateClass
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.tokens.jws import RawToken
-from caracal.tokens.mandates import unverified_routing, verify_mandate
+from caracal.tokens.links import is_chain, split_chain
+from caracal.tokens.mandates import unverified_routing, verify_chain, verify_mandate
 from caracal.tokens.refusal import TokenRefused
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.keys import VerifyingKeys
@@ -114,12 +115,14 @@ class StsPeerApi:
         """
         asked = decode(body, MintForResource)
         raw, now = RawToken(asked.token.encode("latin-1", "replace")), self.clock.now()
+        chained = is_chain(raw)
         try:
-            zone_id = unverified_routing(raw).zone_id
+            zone_id = unverified_routing(split_chain(raw)[0] if chained else raw).zone_id
             keys = self.keys.key_set(zone_id)
             if keys is None:
                 raise _unproven()
-            mandate = verify_mandate(
+            prove = verify_chain if chained else verify_mandate
+            mandate = prove(
                 raw,
                 keys=keys,
                 issuer=self.issuer,

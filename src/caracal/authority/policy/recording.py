@@ -96,7 +96,7 @@ def read_asked(entry: Entry) -> Asked | Missing:
         session_labels=entry.labels,
         session_lifecycle=entry.lifecycle,
         session_depth=entry.depth,
-        hops=len(entry.delegations),
+        hops=len(entry.delegations) + max(len(entry.narrowed) - 1, 0),
         root_application=entry.root or entry.application_name,
         operation=_operation(entry) if call else "",
         method=method,
