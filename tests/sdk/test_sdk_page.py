@@ -65,8 +65,8 @@ def test_each_block_runs(zone, tmp_path, number, upstream):
 
 def test_the_blocks_show_what_they_are_for():
     calls = [block for block in BLOCKS if "today.json" in block]
-    assert len(BLOCKS) == 7
-    assert len(calls) == 5
+    assert len(BLOCKS) == 8
+    assert len(calls) == 6
 
 
 def test_the_blocks_are_typed(tmp_path):

@@ -1,7 +1,7 @@
 """Chains to test with: holders, a mandate bound to one, and links of any kind."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -9,7 +9,7 @@ from caracal.authority.mandates import Bound, Mandate, MandateClass
 from caracal.authority.narrowing import Link
 from caracal.authority.scopes import ScopeSet
 from caracal.tokens import base64url
-from caracal.tokens.holders import HolderKey
+from caracal.tokens.holders import HolderKey, parse_holder
 from caracal.tokens.jws import RawToken
 from caracal.tokens.links import sign_link
 from caracal.tokens.mandates import VerifiedMandate, mint, verify_chain
@@ -107,3 +107,14 @@ def links(draw, *, closes: bool | None = None) -> Link:
         ),
         expires_at=NOW + timedelta(seconds=seconds),
     )
+
+
+def handed_on_to(
+    jwk: str, *, expires_at: datetime | None = datetime(2100, 1, 1, tzinfo=UTC), targets: int = 1
+) -> str:
+    """A chain that ends with that key, for those who read no signatures: it never ends, or has ended."""
+    named = tuple(f"resource://{number:03}" for number in range(targets))
+    ends = expires_at or NOW
+    bound = Bound(parse_holder(jwk.encode()), 1)
+    step = link(bound=bound, scopes=ScopeSet.of("rows:read"), resources=named, expires_at=ends)
+    return chain(b"root", (step, HOLDERS[0])).decode()

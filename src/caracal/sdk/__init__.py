@@ -8,6 +8,7 @@ from caracal.sdk.async_client import AsyncCaracal
 from caracal.sdk.async_session import AsyncSession
 from caracal.sdk.client import Caracal
 from caracal.sdk.configuration import Configuration, InvalidConfiguration
+from caracal.sdk.narrowing import NarrowableMandate, NarrowingKey
 from caracal.sdk.session import Session
 from caracal.tokens.secret import Secret
 from caracal.wire.calls.delegations import Delegation
@@ -42,6 +43,8 @@ __all__ = [
     "InvalidRequest",
     "LeaseLost",
     "Mandate",
+    "NarrowableMandate",
+    "NarrowingKey",
     "Receipt",
     "Secret",
     "ServiceUnavailable",

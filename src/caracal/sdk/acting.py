@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from caracal.authority.mandates import Holder
 from caracal.authority.scopes import InvalidScope, ScopeSet
 from caracal.authority.sessions import Status
 from caracal.evidence.receipts import Receipt
@@ -45,12 +46,13 @@ _STOPPED: Final = frozenset({Status.TERMINATED, Status.SUSPENDED})
 
 @dataclass(frozen=True, slots=True)
 class WantedMandate:
-    """What a mandate is to be good for: one call."""
+    """What a mandate is to be good for: one call, or those that a holder closes it for."""
 
     resource: str
     scopes: ScopeSet
     lifetime: timedelta | None = None
     approval_id: str | None = None
+    holder: Holder | None = None
 
     @classmethod
     def of(
@@ -93,6 +95,7 @@ def mint(caller: Caller, authority: Authority, wanted: WantedMandate) -> Flow[Ma
         wanted.scopes,
         lifetime=wanted.lifetime,
         approval_id=wanted.approval_id,
+        holder=wanted.holder,
     )
     trace = authority.standing.trace.headers(surroundings.random_bytes)
     return read_mandate((yield from answered(request.carrying(trace))))

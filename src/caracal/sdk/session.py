@@ -10,6 +10,7 @@ from caracal.authority.sessions import Lifecycle
 from caracal.sdk.acting import WantedMandate, accept, mint, revoke
 from caracal.sdk.engine import Engine
 from caracal.sdk.granting import authority_of, governed, grant
+from caracal.sdk.narrowing import NarrowableMandate, NarrowingKey
 from caracal.sdk.nesting import entered
 from caracal.sdk.opening import Outer, closed, end_session, hand_on, open_session
 from caracal.sdk.options import SessionOptions, plan_session
@@ -68,6 +69,25 @@ class Session:
         authority = authority_of(self.standing, self.delegation)
         wanted = WantedMandate.of(authority, resource, scopes, lifetime, approval_id)
         return self.engine.run(mint(self.engine.caller, authority, wanted))
+
+    def narrowable(
+        self,
+        resource: str,
+        scopes: Iterable[str] | None = None,
+        *,
+        lifetime: timedelta | None = None,
+    ) -> NarrowableMandate:
+        """Get a mandate that is narrowed without asking again, for as many calls as its life allows.
+
+        Raises:
+            CaracalError: there is none.
+        """
+        key = NarrowingKey.generate()
+        authority = authority_of(self.standing, self.delegation)
+        wanted = key.binding(WantedMandate.of(authority, resource, scopes, lifetime))
+        return key.receive(
+            (self.engine.run(mint(self.engine.caller, authority, wanted))).token.reveal()
+        )
 
     def transport(
         self,

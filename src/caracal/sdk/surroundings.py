@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 _JITTER_BYTES = 4
 _JITTER_RANGE = 2**32
@@ -19,6 +20,11 @@ def random_bytes(count: int) -> bytes:
 def monotonic() -> float:
     """Seconds, from no particular instant on."""
     return time.monotonic()
+
+
+def utc_now() -> datetime:
+    """By the machine's clock, which may be wrong."""
+    return datetime.now(UTC)  # noqa: TID251 (the one place of the clients that reads it)
 
 
 def jitter() -> float:

@@ -9,8 +9,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from caracal.authority.identifiers import DelegationId, RecordId, SessionId, is_id
+from caracal.authority.mandates import Holder
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from caracal.tokens import base64url
+from caracal.tokens.holders import render_holder
 from caracal.tokens.secret import Secret
 from caracal.wire.calls.messages import Request, read
 from caracal.wire.calls.refusals import Answer, UnexpectedAnswer
@@ -90,8 +92,9 @@ def mandate_request(
     *,
     lifetime: timedelta | None = None,
     approval_id: str | None = None,
+    holder: Holder | None = None,
 ) -> Request:
-    """Ask for a mandate that is good for one call to `resource`."""
+    """Ask for a mandate that is good for one call to `resource`, or bound to a holder who narrows it."""
     fields = [
         ("resource", resource),
         ("scope", scopes.render()),
@@ -101,6 +104,8 @@ def mandate_request(
     ]
     if approval_id is not None:
         fields.append(("approval_id", approval_id))
+    if holder is not None:
+        fields.append(("holder_jwk", render_holder(holder).decode()))
     return _form(who, MANDATE, fields)
 
 
