@@ -2,13 +2,20 @@
 
 import json
 import time
+from base64 import urlsafe_b64decode as b64decode
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 
+from caracal.authority.narrowing import Link
+from caracal.authority.scopes import ScopeSet
 from caracal.evidence.notes import parse_verifier_key
 from caracal.evidence.receipts import parse_receipt, verify_receipt
+from caracal.tokens.holders import HolderKey, render_holder, thumbprint
+from caracal.tokens.links import sign_link
 from tests.apart.conftest import GRAPH_SECONDS
 from tests.support.deployment import READ, WRITE, eventually, reason
 
@@ -142,6 +149,25 @@ def test_delegated_authority_narrows_and_falls_with_what_it_came_from(deployment
     answer = zone.operate("PATCH", f"delegations/{handed.delegation}/revoke")
     assert answer.status_code == 200, answer.text
     assert reason(handed.use(mandate, "/json")) == "mandate_revoked"
+
+
+def test_the_sts_proves_a_narrowed_mandate_itself_before_it_signs_for_an_upstream(
+    deployment, upstream
+):
+    provider = {"name": "own", "kind": "caracal_mandate", "scheme": "Bearer"}
+    zone = deployment.zone(providers=[provider], resources=resources(deployment, provider="own"))
+    authority, key = zone.agent().authority(), HolderKey.generate()
+    root = authority.mint(f"{READ} {WRITE}", holder_jwk=render_holder(key.holder).decode())
+    now = datetime.now(UTC)
+    link = Link("a1", ScopeSet.of(READ), ("resource://api",), now, now + timedelta(seconds=300))
+    chain = f"{root}~{sign_link(root.encode(), link, key).decode()}"
+    answer = authority.use(chain, "/json")
+    assert answer.status_code == 200, answer.text
+    [seen] = upstream.by_request(answer.headers["x-request-id"])
+    claims = msgspec.json.decode(b64decode(seen.header("authorization").split(".")[1] + "=="))
+    assert (claims["scope"], claims["use"]) == (READ, "resource")
+    assert claims["exp"] <= int(link.expires_at.timestamp())
+    assert [one["jkt"] for one in claims["narrowed_from"]] == [thumbprint(key.holder)]
 
 
 def test_an_application_that_is_taken_out_of_the_zone_stops_at_once(deployment):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caracal.authority.exchange import ExchangeRequest, Granted, decide_exchange
-from caracal.authority.mandates import MandateClass
+from caracal.authority.mandates import Bound, Holder, MandateClass
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.policy.schema import PolicyVocabulary
@@ -104,6 +104,26 @@ def test_a_delegated_scope_that_policy_permits_yields_a_gateway_mandate(world, d
     assert granted.mandate_class is MandateClass.GATEWAY
     assert granted.policies == ("alpha-reads",)
     assert [entry.identifier for entry in granted.resources] == [ORDERS]
+
+
+def test_a_mandate_is_bound_to_a_holder_who_hands_on_as_often_as_the_delegation_allows(
+    world, delegated
+):
+    holder = Holder("x" * 43, "y" * 43)
+    granted = agreed(ask(world, *delegated, holder=holder))
+    assert granted.bound == Bound(holder, 1)
+    assert agreed(ask(world, *delegated)).bound is None
+
+
+def test_only_what_makes_calls_is_bound_and_not_for_long(world):
+    holder = Holder("x" * 43, "y" * 43)
+    lifecycle = ScopeSet.of("agent:lifecycle")
+    assert refusal(ask(world, scopes=lifecycle, holder=holder)) is Reason.DELEGATION_REQUIRED
+    source, target = world.start(), world.start()
+    long = (target, world.delegate(source, target, ttl=7200))
+    for lifetime, reason in ((900, None), (901, Reason.LIFETIME_TOO_LONG)):
+        outcome = ask(world, *long, holder=holder, lifetime=timedelta(seconds=lifetime))
+        assert (outcome.reason if isinstance(outcome, Refused) else None) is reason
 
 
 def test_a_resource_is_also_known_by_its_row_id(world, delegated):

@@ -46,6 +46,22 @@ def test_a_refused_exchange():
     ]
 
 
+def test_a_call_with_a_narrowed_mandate_names_the_chain_and_who_narrowed_it():
+    call = entry(
+        Kind.CALL,
+        verdict=Verdict.ALLOW,
+        application="a-1",
+        application_name="planner",
+        operation="GET /orders",
+        mandate="l-2",
+        narrowed=("m-1", "l-1"),
+        holders=("k-1", "k-2"),
+    )
+    assert "Who: planner (a-1), narrowed from m-1 by key k-1 > l-1 by key k-2." in story(call)
+    bound = entry(Kind.EXCHANGE, verdict=Verdict.ALLOW, application="a-1", holders=("k-1",))
+    assert "Who: application a-1 (a-1), bound to key k-1." in story(bound)
+
+
 def test_an_allowed_call_and_what_came_of_it():
     call = entry(
         Kind.CALL,

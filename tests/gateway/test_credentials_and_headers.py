@@ -1,14 +1,19 @@
 """What goes upstream: the credential in its place, the caller's headers without what is not theirs."""
 
 import base64
+from datetime import timedelta
 from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
 
-from caracal.authority.mandates import MandateClass
+from caracal.authority.mandates import Bound, MandateClass
+from caracal.authority.narrowing import Link
+from caracal.authority.scopes import ScopeSet
 from caracal.authority.zones import CredentialKind, Provider
+from caracal.tokens.holders import HolderKey
 from caracal.tokens.jws import RawToken
 from caracal.tokens.keys import KeySet
+from caracal.tokens.links import sign_link
 from caracal.tokens.mandates import verify_mandate
 from caracal_server.gateway.placement import Placement, place
 from tests.adapters_http.raw_upstream import answering, ok
@@ -165,6 +170,35 @@ async def test_an_upstream_of_ours_gets_a_mandate_that_it_can_verify_itself():
     assert mandate.delegation_path == (world.delegation.id,)
     assert mandate.id != world.decisions[0].mandate
     assert mandate.expires_at <= world.mandate().expires_at
+
+
+async def test_an_upstream_of_ours_gets_no_more_than_what_holders_left():
+    parent, child = HolderKey.generate(), HolderKey.generate()
+    seen: list[bytes] = []
+    async with gateway(remembering(seen, ok(b""))) as world:
+        world.provide(provider(CredentialKind.CARACAL_MANDATE, scheme="Bearer"), None)
+        root = world.mandate(bound=Bound(parent.holder, 1))
+        narrow = {
+            "scopes": ScopeSet.of("read"),
+            "resources": (ORDERS,),
+            "issued_at": root.issued_at,
+            "expires_at": root.issued_at + timedelta(seconds=100),
+        }
+        handed = Link("a1", bound=Bound(child.holder, 0), **narrow)
+        parts = [world.zone.token(root).encode()]
+        for link, key in ((handed, parent), (Link("a2", **narrow), child)):
+            parts.append(sign_link(parts[-1], link, key))
+        answer = await world.call(headers=world.headers(b"~".join(parts).decode()))
+        assert answer.status == 200, answer.body
+        decision, _ = world.pair()
+        sent = verified(Sent(seen[0]).one("authorization").partition(" ")[2], world)
+    assert len(root.scopes) > 1
+    assert (sent.scopes, sent.resources) == (narrow["scopes"], narrow["resources"])
+    assert sent.expires_at == narrow["expires_at"] < root.expires_at
+    assert (sent.session_path, sent.root_record) == (root.session_path, root.root_record)
+    assert sent.hops == root.hop_count + 1
+    assert [origin.thumbprint for origin in sent.origins] == list(decision.holders)
+    assert [origin.id for origin in sent.origins] == list(decision.narrowed)
 
 
 async def test_the_identity_behind_a_call_can_go_upstream_beside_a_credential():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from caracal.authority.outcomes import Reason
 from caracal.authority.scopes import ScopeSet
+from caracal.tokens.holders import HolderKey, render_holder
 from caracal.tokens.secret import Secret
 from caracal.wire.errors import Fault, WireError
 from caracal.wire.forms import (
@@ -37,6 +38,15 @@ def refusal(body: bytes | dict, **envelope) -> WireError:
     with pytest.raises(WireError) as refused:
         parse(body, **envelope)
     return refused.value
+
+
+def test_a_mandate_is_asked_for_a_holder_by_a_key_that_is_one():
+    key = HolderKey.generate()
+    request = parse(FORM | {"holder_jwk": render_holder(key.holder).decode()})
+    assert request.holder == key.holder
+    assert parse(FORM | {"holder_jwk": ""}).holder is None
+    for wrong in ("x", "{}", '{"kty":"EC"}', "[" * 9000):
+        assert refusal(FORM | {"holder_jwk": wrong}).field == "holder_jwk"
 
 
 def test_a_whole_request_is_read():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from caracal.authority.admission import Call, decide_admission
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.exchange import ExchangeRequest, decide_exchange
-from caracal.authority.mandates import MandateClass
+from caracal.authority.mandates import MandateClass, Origin
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.policy.recording import Missing, asks_policy, read_asked
@@ -115,7 +115,8 @@ def decided(draw, policy: str | None) -> list[Entry]:
         request = ExchangeRequest(tuple(wanted), ScopeSet.parse(scopes), holder.id, delegation.id)
         outcome = decide_exchange(zone, world.graph, caller, request, now=NOW)
         minted = mandate(agreed(world.hold(holder, delegation)), now=NOW)
-        minted = msgspec.structs.replace(minted, scopes=ScopeSet.parse(scopes))
+        origins = tuple(Origin(f"m{step}", "key") for step in range(draw(st.integers(0, 3))))
+        minted = msgspec.structs.replace(minted, scopes=ScopeSet.parse(scopes), origins=origins)
         if isinstance(outcome, Refused):
             entry = exchange_entries.refused(f"e{number}", zone, caller, request, outcome, at=1)
         else:
