@@ -122,7 +122,11 @@ def claims_of(mandate: Mandate) -> Claims:
         act=_actors(mandate),
         cnf=confirmation_of(mandate.bound),
         hand_ons=0 if mandate.bound is None else mandate.bound.hand_ons,
-        narrowed_from=tuple(OriginClaim(one.id, one.thumbprint) for one in mandate.origins),
+        narrowed_from=(
+            tuple(OriginClaim(one.id, one.thumbprint) for one in mandate.origins)
+            if mandate.origins
+            else ()
+        ),
     )
 
 

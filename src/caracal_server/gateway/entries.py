@@ -43,12 +43,10 @@ def allowed(
         operation=admitted.call.name[:MAX_OPERATION],
         scopes=asked.scopes.render(),
         mandate=mandate.id,
-        narrowed=tuple(origin.id for origin in mandate.origins),
-        holders=tuple(origin.thumbprint for origin in mandate.origins),
         arguments=arguments_of(admitted.call.mcp, query),
         policies=admitted.policies,
     )
-    return recorded(entry, asked, policy_digest(zone))
+    return recorded(_narrowed(entry, mandate), asked, policy_digest(zone))
 
 
 def refused(
@@ -91,11 +89,17 @@ def refused(
         scopes=scopes.render(),
         held="" if scopes == mandate.scopes else mandate.scopes.render(),
         mandate=mandate.id,
-        narrowed=tuple(origin.id for origin in mandate.origins),
-        holders=tuple(origin.thumbprint for origin in mandate.origins),
         policies=refusal.policies,
     )
-    return recorded(entry, asked, policy_digest(zone))
+    return recorded(_narrowed(entry, mandate), asked, policy_digest(zone))
+
+
+def _narrowed(entry: Entry, mandate: Mandate) -> Entry:
+    """The entry with what the mandate was narrowed from, and by which keys."""
+    if not mandate.origins:
+        return entry
+    ids = tuple(origin.id for origin in mandate.origins)
+    return replace(entry, narrowed=ids, holders=tuple(it.thumbprint for it in mandate.origins))
 
 
 class Carried(msgspec.Struct, frozen=True):
