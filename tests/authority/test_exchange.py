@@ -169,7 +169,7 @@ def test_without_a_permit_or_without_a_policy_the_answer_is_no(world, delegated)
         ({"scopes": NO_SCOPES}, Reason.SCOPE_MISSING),
         ({"resources": (STOCK,)}, Reason.DELEGATION_RESOURCE_EXCEEDED),
         ({"lifetime": timedelta(seconds=3601)}, Reason.LIFETIME_TOO_LONG),
-        ({"lifetime": timedelta(seconds=601)}, Reason.LIFETIME_TOO_LONG),
+        ({"lifetime": timedelta(seconds=601)}, Reason.DELEGATION_TTL_EXCEEDED),
         ({"caller": BETA}, Reason.SESSION_FOREIGN),
     ],
 )

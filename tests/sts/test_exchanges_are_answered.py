@@ -15,7 +15,7 @@ from caracal.tokens.keys import KeySet
 from caracal.tokens.mandates import verify_mandate
 from caracal_server.sts.exchange import MintForResource
 from tests.sts.world import FORM, World, sts
-from tests.support.asgi import scope
+from tests.support.asgi import ask, scope
 from tests.support.zone import (
     ALPHA,
     BETA,
@@ -474,3 +474,30 @@ async def test_a_resource_mandate_is_narrower_and_never_later_than_what_was_pres
         late = MintForResource(world.zone.entropy, world.zone.keys, timedelta(hours=9))
         capped = read(await late.mint_for_resource(presented, MAIL, now=now), MAIL)
         assert capped.expires_at == presented.expires_at
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "bearer", "said"),
+    [
+        ("GET", "/approvals/some?wait=25", None, (404, "resource_not_found", "approval_unknown")),
+        ("HEAD", "/approvals/some", None, (404, "resource_not_found", "approval_unknown")),
+        (
+            "POST",
+            "/approvals/some/decision",
+            "a.b.c",
+            (404, "resource_not_found", "approval_unknown"),
+        ),
+        ("POST", "/approvals/some/decision", None, (401, "invalid_token", "mandate_missing")),
+        ("POST", "/approvals/some", None, (405, "invalid_request", "method_unsupported")),
+        ("GET", "/approvals/some/decision", None, (405, "invalid_request", "method_unsupported")),
+        ("GET", "/approvals/", None, (404, "not_found", "request_malformed")),
+        ("GET", "/approvals/some/other", None, (404, "not_found", "request_malformed")),
+    ],
+)
+async def test_whoever_waits_for_an_approval_is_told_at_once_that_there_is_none(
+    method, path, bearer, said
+):
+    headers = [] if bearer is None else [(b"authorization", b"Bearer " + bearer.encode())]
+    async with sts() as world:
+        answer = await ask(world.app, method, path, headers)
+        assert (answer.status, answer.json["error"], answer.json["reason"]) == said

@@ -153,7 +153,7 @@ def _expiry(
         return min(expires_at, held.expires_at)
     if wanted is not None and wanted > limit:
         return Refused(
-            Reason.LIFETIME_TOO_LONG,
+            Reason.DELEGATION_TTL_EXCEEDED,
             f"the delegation allows mandates of at most {limit.total_seconds():.0f} s",
         )
     return min(expires_at, held.expires_at, now + limit)

@@ -16,7 +16,7 @@ from caracal_server.control.keys_http import KeyApi
 from caracal_server.control.operators_http import OperatorApi
 from caracal_server.control.views import InstallationView
 from caracal_server.coordinator.service import Coordinator
-from caracal_server.sts.http import PATHS, StsApp
+from caracal_server.sts.http import StsApp, serves
 from caracal_server.web.asgi import Application, Receive, Scope, Send
 from caracal_server.web.health import Readiness, health_routes
 from caracal_server.web.problems import render_coordinator, render_problem_details
@@ -33,7 +33,7 @@ class ControlSide:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path in PATHS:
+        if serves(path):
             await self.sts(scope, receive, send)
         elif path.startswith("/zones/"):
             await self.coordinator(scope, receive, send)

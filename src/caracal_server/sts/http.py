@@ -22,6 +22,7 @@ from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.sts import entries
+from caracal_server.sts.approvals import APPROVALS, refuse_approval
 from caracal_server.sts.clients import ClientAuthentication, ProvenClient
 from caracal_server.sts.control_exchange import ControlExchange
 from caracal_server.sts.exchange import Exchange, Issued
@@ -41,7 +42,14 @@ from caracal_server.web.asgi import (
 )
 from caracal_server.web.limits import FailureThrottle, InFlight
 from caracal_server.web.meanings.answers import Variant
-from caracal_server.web.problems import Problem, RequestRefused, problem_of, render_oauth
+from caracal_server.web.problems import (
+    Problem,
+    RequestRefused,
+    nothing_here,
+    other_method,
+    problem_of,
+    render_oauth,
+)
 from caracal_server.web.receipts import RecordedRefusal, receipt_headers
 from caracal_server.web.refusals import UnprovenRefusals
 from caracal_server.web.requests import read_body, request_id
@@ -53,6 +61,11 @@ PATHS: Final = frozenset({TOKEN, JWKS, METADATA})
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _GUESSES: Final = frozenset({Reason.CLIENT_UNKNOWN, Reason.CLIENT_SECRET_WRONG})
+
+
+def serves(path: str) -> bool:
+    """Whether the STS answers at this path, where it shares a listener with others."""
+    return path in PATHS or path.startswith(APPROVALS)
 
 
 @dataclass(slots=True)
@@ -199,16 +212,12 @@ class StsApp:
             )
 
     def _document(self, path: str, scope: Scope, identity: str) -> Reply:
+        if path.startswith(APPROVALS):
+            raise refuse_approval(scope)
         if path not in PATHS:
-            raise RequestRefused(
-                Problem(
-                    Reason.REQUEST_MALFORMED,
-                    "there is nothing at this path",
-                    variant=Variant.NOT_FOUND,
-                )
-            )
+            raise RequestRefused(nothing_here())
         if scope["method"] not in _READS:
-            raise RequestRefused(_other_method("GET, HEAD"))
+            raise RequestRefused(other_method("GET, HEAD"))
         zone_id = _zone_id(scope["query_string"])
         if path == JWKS:
             body, cache = self._jwks(zone_id), b"public, max-age=300, must-revalidate"
@@ -235,19 +244,11 @@ def _answered(outcome: Issued | RecordedRefusal) -> Issued | Problem:
 def _problem(error: WireError) -> Problem:
     match error.fault:
         case Fault.METHOD:
-            return _other_method("POST")
+            return other_method("POST")
         case Fault.MEDIA_TYPE:
             return Problem(error.reason, error.description, Variant.UNSUPPORTED_MEDIA_TYPE)
         case Fault.TOO_LARGE | Fault.MALFORMED:
             return Problem(error.reason, error.description)
-
-
-def _other_method(allowed: str) -> Problem:
-    return Problem(
-        Reason.METHOD_UNSUPPORTED,
-        f"this path takes {allowed}",
-        headers=((b"allow", allowed.encode()),),
-    )
 
 
 def _zone_id(query: bytes) -> ZoneId | None:

@@ -58,6 +58,20 @@ class Problem:
         return cls(refused.reason, refused.detail, variant)
 
 
+def nothing_here() -> Problem:
+    """Whatever the method: the path leads nowhere."""
+    return Problem(Reason.REQUEST_MALFORMED, "there is nothing at this path", Variant.NOT_FOUND)
+
+
+def other_method(allowed: str) -> Problem:
+    """The path is there, and takes other methods."""
+    return Problem(
+        Reason.METHOD_UNSUPPORTED,
+        f"this path takes {allowed}",
+        headers=((b"allow", allowed.encode()),),
+    )
+
+
 class RequestRefused(Exception):
     """What was sent can not be served: an edge raises it and answers the problem."""
 

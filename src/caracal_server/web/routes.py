@@ -23,7 +23,13 @@ from caracal_server.web.asgi import (
 )
 from caracal_server.web.limits import InFlight
 from caracal_server.web.meanings.answers import Variant
-from caracal_server.web.problems import Problem, Renderer, RequestRefused, problem_of
+from caracal_server.web.problems import (
+    Problem,
+    Renderer,
+    RequestRefused,
+    nothing_here,
+    problem_of,
+)
 from caracal_server.web.receipts import receipt_headers, receipted
 from caracal_server.web.requests import assign_request_id, receipts_of
 
@@ -166,8 +172,4 @@ def _by_path(routes: Iterable[Route]) -> dict[str, dict[str, Route]]:
 
 
 async def _no_such_path(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise RequestRefused(
-        Problem(
-            Reason.REQUEST_MALFORMED, "there is nothing at this path", variant=Variant.NOT_FOUND
-        )
-    )
+    raise RequestRefused(nothing_here())

@@ -67,6 +67,7 @@ class Variant(Enum):
     INVALID_BROAD_REASON = Answer(400, "invalid_broad_reason")
     DELEGATION_RESOURCE_MISMATCH = Answer(400, "delegation_resource_scope_mismatch")
     NOT_FOUND = Answer(404, "not_found")
+    RESOURCE_NOT_FOUND = Answer(404, "resource_not_found")
     TOOL_UNKNOWN_IN_SESSION = Answer(400, "tool_unknown")
     BODY_LATE = Answer(408, "request_timeout")
     METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed")

@@ -248,8 +248,8 @@ MEANINGS: Meanings = {
         problem=403,
     ),
     Reason.DELEGATION_TTL_EXCEEDED: Meaning(
-        "the delegator's mandates live less long",
-        "state a ttl_seconds within the delegator's",
+        "a lifetime is longer than the delegation above allows",
+        "state a ttl_seconds within the one that the delegation was made with",
         oauth=_DENIED,
         coordinator=_EXCEEDS,
         problem=403,
