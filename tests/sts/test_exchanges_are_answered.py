@@ -489,9 +489,8 @@ async def test_a_resource_mandate_is_narrower_and_never_later_than_what_was_pres
         ),
         ("POST", "/approvals/some/decision", None, (401, "invalid_token", "mandate_missing")),
         ("POST", "/approvals/some", None, (405, "invalid_request", "method_unsupported")),
-        ("GET", "/approvals/some/decision", None, (405, "invalid_request", "method_unsupported")),
-        ("GET", "/approvals/", None, (404, "not_found", "request_malformed")),
-        ("GET", "/approvals/some/other", None, (404, "not_found", "request_malformed")),
+        ("DELETE", "/approvals/some", None, (405, "invalid_request", "method_unsupported")),
+        ("GET", "/approvals/a%2Fb", None, (404, "resource_not_found", "approval_unknown")),
     ],
 )
 async def test_whoever_waits_for_an_approval_is_told_at_once_that_there_is_none(

@@ -9,11 +9,11 @@ from caracal.authority.outcomes import Reason, Refused
 from caracal_server.web.asgi import Scope
 from caracal_server.web.bearer import bearer_token
 from caracal_server.web.meanings.answers import Variant
-from caracal_server.web.problems import Problem, RequestRefused, nothing_here, other_method
+from caracal_server.web.problems import Problem, RequestRefused, other_method
 
 APPROVALS: Final = "/approvals/"
 
-_DECISION: Final = "decision"
+_DECISION: Final = "/decision"
 _UNKNOWN: Final = Problem(
     Reason.APPROVAL_UNKNOWN, "there is no such approval", Variant.RESOURCE_NOT_FOUND
 )
@@ -21,15 +21,9 @@ _UNKNOWN: Final = Problem(
 
 def refuse_approval(scope: Scope) -> RequestRefused:
     """Why there is no answer to `GET /approvals/{id}` and `POST /approvals/{id}/decision`."""
-    method, parts = scope["method"], scope["path"].removeprefix(APPROVALS).split("/")
-    match parts:
-        case [approval] if approval:
-            known = method in {"GET", "HEAD"}
-            return RequestRefused(_UNKNOWN if known else other_method("GET, HEAD"))
-        case [approval, last] if approval and last == _DECISION:
-            if method != "POST":
-                return RequestRefused(other_method("POST"))
-            token = bearer_token(scope["headers"])
-            return RequestRefused(Problem.of(token) if isinstance(token, Refused) else _UNKNOWN)
-        case _:
-            return RequestRefused(nothing_here())
+    if scope["method"] in {"GET", "HEAD"}:
+        return RequestRefused(_UNKNOWN)
+    if scope["method"] != "POST" or not scope["path"].endswith(_DECISION):
+        return RequestRefused(other_method("GET, HEAD"))
+    token = bearer_token(scope["headers"])
+    return RequestRefused(Problem.of(token) if isinstance(token, Refused) else _UNKNOWN)
