@@ -40,7 +40,7 @@ def test_signing_keys_rotate_and_no_call_fails(deployment):
     zone = deployment.zone()
     with under_load(calls(zone)):
         operate(deployment, f"/v1/zones/{zone.id}/keys/rotate")
-    assert len(zone.keys()) == 2
+    assert len(zone.keys()) == 3
 
 
 def test_the_key_of_the_logs_rotates_at_audit_and_no_call_and_no_proof_fails(deployment):

@@ -45,7 +45,14 @@ def keys(sqlite_database, seal, clock, entropy):
 
 
 def accepted(keys, zone_id):
-    return [key.kid for key in keys.key_set(zone_id).accepted]
+    """The active key and those before it."""
+    found = keys.key_set(zone_id)
+    return [key.kid for key in (found.active, *found.retiring)]
+
+
+def following(keys, zone_id):
+    [key] = keys.key_set(zone_id).upcoming
+    return key.kid
 
 
 async def test_a_zone_without_a_key_signs_and_verifies_nothing(keys, zone_id):
@@ -56,11 +63,47 @@ async def test_a_zone_without_a_key_signs_and_verifies_nothing(keys, zone_id):
         await keys.rotate(zone_id)
 
 
-async def test_ensuring_a_key_many_times_makes_one(keys, zone_id, sqlite_database):
+async def test_ensuring_a_key_many_times_makes_one_and_the_one_to_follow(
+    keys, zone_id, sqlite_database
+):
     await asyncio.gather(*(keys.ensure(zone_id) for _ in range(5)))
 
-    assert len(await SqlKeyStore(sqlite_database).load_all()) == 1
+    assert len(await SqlKeyStore(sqlite_database).load_all()) == 2
     assert accepted(keys, zone_id) == [keys.active(zone_id).kid]
+    assert following(keys, zone_id) != keys.active(zone_id).kid
+
+
+async def test_a_key_is_published_before_it_signs(keys, zone_id):
+    await keys.ensure(zone_id)
+    for _ in range(3):
+        published, announced = keys.key_set(zone_id), following(keys, zone_id)
+
+        assert await keys.rotate(zone_id) == announced
+
+        key = keys.active(zone_id)
+        assert published.find(key.kid).verifies(key.sign(b"data"), b"data")
+
+
+async def test_a_zone_with_a_single_key_gets_the_one_to_follow(
+    keys, zone_id, sqlite_database, seal, clock, entropy
+):
+    await keys.ensure(zone_id)
+    first, second = await SqlKeyStore(sqlite_database).load_all()
+
+    class One(SqlKeyStore):
+        """As it is when the process died between the two."""
+
+        async def load_all(self):
+            return (first,)
+
+    for act in ("ensure", "rotate"):
+        again = ZoneSigningKeys(One(sqlite_database), seal, clock, entropy)
+        await again.load()
+        assert accepted(again, zone_id) == [first.kid]
+        assert again.key_set(zone_id).upcoming == ()
+        await getattr(again, act)(zone_id)
+        assert following(again, zone_id) not in {first.kid, second.kid}
+    assert accepted(again, zone_id)[1:] == [first.kid]
 
 
 async def test_what_the_active_key_signs_the_key_set_verifies(keys, zone_id):
@@ -98,7 +141,7 @@ async def test_keys_are_the_same_after_a_restart(
 ):
     await keys.ensure(zone_id)
     await keys.rotate(zone_id)
-    # The clock went back, and still the newest key is the active one.
+    # The clock went back, and still keys take their turns in the order they were made.
     clock.instant -= timedelta(hours=1)
     newest = await keys.rotate(zone_id)
     before = accepted(keys, zone_id)
@@ -108,6 +151,7 @@ async def test_keys_are_the_same_after_a_restart(
 
     assert again.active(zone_id).kid == newest
     assert accepted(again, zone_id) == before
+    assert following(again, zone_id) == following(keys, zone_id)
     signature = again.active(zone_id).sign(b"data")
     assert keys.key_set(zone_id).find(newest).verifies(signature, b"data")
 
@@ -136,7 +180,6 @@ async def test_keys_sealed_under_another_servers_key_do_not_load(
 
 async def test_the_store_never_sees_a_private_key(keys, zone_id, sqlite_database):
     await keys.ensure(zone_id)
-    (stored,) = await SqlKeyStore(sqlite_database).load_all()
-
-    assert b"PRIVATE" not in stored.sealed_private
-    assert '"d"' not in stored.public_jwk
+    for stored in await SqlKeyStore(sqlite_database).load_all():
+        assert b"PRIVATE" not in stored.sealed_private
+        assert '"d"' not in stored.public_jwk

@@ -115,20 +115,24 @@ def test_after_its_drill_a_leaked_secret_opens_nothing(server, situation, zone, 
 
 
 def test_after_its_drill_a_leaked_signing_key_proves_nothing(server, situation, authority):
-    key = leaked_key(server, authority.agent.zone)
-    assert authority.use(forged(authority.mint(), key, "one"), "/json").status_code == 200
+    keys = leaked_keys(server, authority.agent.zone)
+    for number, key in enumerate(keys[-2:]):
+        mandate = forged(authority.mint(), key, f"one-{number}")
+        assert authority.use(mandate, "/json").status_code == 200
     run_drill("A zone's signing key may have leaked", server, situation)
-    assert authority.use(forged(authority.mint(), key, "two"), "/json").status_code == 401
+    for number, key in enumerate(keys):
+        mandate = forged(authority.mint(), key, f"two-{number}")
+        assert authority.use(mandate, "/json").status_code == 401
     assert authority.call("/json").status_code == 200
 
 
-def leaked_key(server: Running, zone: Zone) -> SigningKey:
-    """The zone's signing key, as whoever took the store and the STS's key has it."""
+def leaked_keys(server: Running, zone: Zone) -> list[SigningKey]:
+    """The zone's signing keys, as whoever took the store and the STS's key has them."""
     with closing(sqlite3.connect(server.data / "caracal.db")) as store:
-        query = "SELECT kid, sealed_private FROM signing_key WHERE zone_id = ?"
-        kid, sealed = store.execute(query, (zone.id,)).fetchone()
+        query = "SELECT kid, sealed_private FROM signing_key WHERE zone_id = ? ORDER BY created_at"
+        stored = store.execute(query, (zone.id,)).fetchall()
     seal = KeyRing(server.data / "keys", SystemEntropy()).private_key_seal(needed_by="it")
-    return SigningKey.from_pem(KeyId(kid), seal.open(zone.id, kid, sealed))
+    return [SigningKey.from_pem(KeyId(kid), seal.open(zone.id, kid, one)) for kid, one in stored]
 
 
 def forged(mandate: str, key: SigningKey, number: str) -> str:

@@ -129,3 +129,9 @@ def test_context_arrives_in_the_service(said):
     assert found["as_application"] == [None, True]
     assert (found["bound"], found["child"]) == ([True, True], True)
     assert found["no_bearer"]["raised"] == "MissingTokenError"
+
+
+def test_a_verifier_that_runs_on_takes_mandates_of_the_next_key(said):
+    found = said["keys_rotate_while_a_verifier_runs"]
+    assert (found["rotated"], found["keys"], found["session"]) == (200, 2, True)
+    assert found["before"] == found["after"] == OK

@@ -161,25 +161,27 @@ def protected_header(kid: KeyId) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of a zone whose mandates are accepted: the active one and those being retired.
+    """The keys of a zone whose mandates are accepted: the active one, and those after and before it.
 
-    Rotation overlaps: a new key becomes active while mandates of the old one are still accepted.
+    Rotation overlaps: a key is published before it signs anything, because some verifiers look at
+    published keys only every few minutes, and is accepted for a while after another took over.
     """
 
     active: PublicKey
     retiring: tuple[PublicKey, ...] = ()
+    upcoming: tuple[PublicKey, ...] = ()
     _by_kid: dict[str, PublicKey] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_kid: dict[str, PublicKey] = {key.kid: key for key in self.accepted}
-        if len(by_kid) != 1 + len(self.retiring):
+        if len(by_kid) != len(self.accepted):
             raise InvalidKey("two keys have the same key id")
         object.__setattr__(self, "_by_kid", by_kid)
 
     @property
     def accepted(self) -> tuple[PublicKey, ...]:
-        """Newest first."""
-        return (self.active, *self.retiring)
+        """The active one, those that will be, those that were."""
+        return (self.active, *self.upcoming, *self.retiring)
 
     def find(self, kid: str) -> PublicKey | None:
         return self._by_kid.get(kid)
@@ -190,10 +192,11 @@ class KeySet:
 
     def without(self, kid: KeyId) -> "KeySet":
         """Stop accepting a retiring key; the active one stays."""
-        return KeySet(self.active, tuple(key for key in self.retiring if key.kid != kid))
+        kept = tuple(key for key in self.retiring if key.kid != kid)
+        return KeySet(self.active, kept, self.upcoming)
 
     def jwks(self) -> bytes:
-        """The document that verifiers fetch (RFC 7517 section 5), newest key first."""
+        """The document that verifiers fetch (RFC 7517 section 5), the active key first."""
         return msgspec.json.encode({"keys": [key.jwk() for key in self.accepted]})
 
 

@@ -24,7 +24,7 @@ class SigningKeys(Protocol):
 
 
 class VerifyingKeys(Protocol):
-    """The public keys of every zone: the active one and the one before while it overlaps."""
+    """The public keys of every zone: the active one, the one to follow, and the one before for a while."""
 
     def key_set(self, zone_id: ZoneId) -> KeySet | None: ...
 
@@ -60,7 +60,7 @@ class KeyStore(Protocol):
     async def load_all(self) -> tuple[StoredSigningKey, ...]: ...
 
     async def add(self, key: StoredSigningKey) -> None:
-        """Store a new key durably; the newest of a zone is its active one."""
+        """Store a new key durably; the newest of a zone follows its active one."""
         ...
 
     async def replace_sealed(self, sealed: Mapping[str, bytes]) -> None:

@@ -75,7 +75,8 @@ class PublishedKeySets:
         keys = self._keys.key_set(zone_id)
         if keys is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone has no signing key")
-        return PublishedKeys(zone_id, keys.jwks().decode(), self._keys.retiring_until(zone_id))
+        until = self._keys.retiring_until(zone_id) if keys.retiring else None
+        return PublishedKeys(zone_id, keys.jwks().decode(), until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class KeySetReplica:
             return None
         keys, until = found
         if keys.retiring and until is not None and until <= self._clock.now():
-            keys = KeySet(keys.active)
+            keys = KeySet(keys.active, keys.retiring[:-1])
             self._sets[zone_id] = (keys, None)
         return keys
 

@@ -1,4 +1,4 @@
-"""The signing keys of all zones: loaded at start, rotated with an overlap."""
+"""The signing keys of all zones: loaded at start, published ahead of their use, rotated with an overlap."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,16 +20,30 @@ OVERLAP = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class _ZoneKeys:
+    """A zone's newest three. `following` is published and signs nothing until the next rotation."""
+
     active: SigningKey
-    before: SigningKey | None
-    active_since: datetime
+    newest_at: datetime
+    following: SigningKey | None = None
+    before: SigningKey | None = None
+
+    @property
+    def overlap_ends(self) -> datetime:
+        """A rotation makes the newest key, so it was then that `before` stopped signing."""
+        return self.newest_at + OVERLAP
 
     def key_set(self, now: datetime) -> KeySet:
-        overlapping = self.before is not None and now < self.active_since + OVERLAP
+        before = self.before if now < self.overlap_ends else None
         return KeySet(
             self.active.public,
-            (self.before.public,) if self.before is not None and overlapping else (),
+            () if before is None else (before.public,),
+            () if self.following is None else (self.following.public,),
         )
+
+    def with_newest(self, key: SigningKey, created_at: datetime) -> "_ZoneKeys":
+        if self.following is None:
+            return _ZoneKeys(self.active, created_at, key, self.before)
+        return _ZoneKeys(self.following, created_at, key, self.active)
 
 
 class ZoneSigningKeys:
@@ -71,9 +85,8 @@ class ZoneSigningKeys:
         valid_until, keys = self._sets.get(zone_id, (now, None))
         if keys is None or valid_until <= now:
             keys = zone.key_set(now)
-            overlap_ends = zone.active_since + OVERLAP
             forever = now + timedelta(days=3650)
-            self._sets[zone_id] = (overlap_ends if keys.retiring else forever, keys)
+            self._sets[zone_id] = (zone.overlap_ends if keys.retiring else forever, keys)
         return keys
 
     def zones(self) -> tuple[ZoneId, ...]:
@@ -83,36 +96,46 @@ class ZoneSigningKeys:
     def retiring_until(self, zone_id: ZoneId) -> datetime | None:
         """Until when a zone's key before is accepted; `None` when there is none."""
         zone = self._zones.get(zone_id)
-        return None if zone is None or zone.before is None else zone.active_since + OVERLAP
+        return None if zone is None or zone.before is None else zone.overlap_ends
 
     async def ensure(self, zone_id: ZoneId) -> None:
-        """Give a zone its first key, unless it has one.
+        """Give a zone its first key and the one that will follow it, unless it has them.
 
         Raises:
-            Unavailable: the key may or may not have been stored.
+            Unavailable: a key may or may not have been stored.
         """
         async with self._changing:
             if zone_id not in self._zones:
                 await self._add(zone_id)
+            if self._zones[zone_id].following is None:
+                await self._add(zone_id)
 
     async def rotate(self, zone_id: ZoneId) -> KeyId:
-        """Make a new key active; the one before is accepted for another 24 hours, older ones no more.
+        """Let the following key sign and make another to follow it.
+
+        The one before is accepted for another 24 hours, older ones no more.
+
+        Returns:
+            The key that signs from here on.
 
         Raises:
             Unavailable: the zone has no key, or the new one may or may not have been stored.
         """
         async with self._changing:
             self.active(zone_id)
-            return await self._add(zone_id)
+            if self._zones[zone_id].following is None:
+                await self._add(zone_id)
+            await self._add(zone_id)
+            return self.active(zone_id).kid
 
-    async def _add(self, zone_id: ZoneId) -> KeyId:
+    async def _add(self, zone_id: ZoneId) -> None:
         kid = KeyId(self._entropy.new_id())
         key = SigningKey.generate(kid)
         created_at = self._clock.now()
         zone = self._zones.get(zone_id)
         if zone is not None:
-            # The newest is the active one, whatever the clock did meanwhile.
-            created_at = max(created_at, zone.active_since + timedelta(microseconds=1))
+            # Keys take their turns in the order they were made, whatever the clock did meanwhile.
+            created_at = max(created_at, zone.newest_at + timedelta(microseconds=1))
         await self._store.add(
             StoredSigningKey(
                 kid=kid,
@@ -123,10 +146,10 @@ class ZoneSigningKeys:
             )
         )
         self._install(zone_id, key, created_at)
-        return kid
 
     def _install(self, zone_id: ZoneId, key: SigningKey, created_at: datetime) -> None:
         present = self._zones.get(zone_id)
-        before = None if present is None else present.active
-        self._zones[zone_id] = _ZoneKeys(key, before, created_at)
+        self._zones[zone_id] = (
+            _ZoneKeys(key, created_at) if present is None else present.with_newest(key, created_at)
+        )
         self._sets.pop(zone_id, None)

@@ -70,7 +70,7 @@ class ZoneChange(msgspec.Struct, frozen=True):
 
 
 class PublishedKeys(msgspec.Struct, frozen=True):
-    """A zone's key set as a JWKS document, newest first; those after the first until an instant."""
+    """A zone's key set as a JWKS document, the active one first; the last one until an instant, if any."""
 
     zone_id: ZoneId
     jwks: str
