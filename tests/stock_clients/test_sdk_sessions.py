@@ -121,3 +121,33 @@ def test_what_a_start_may_not_ask_for_is_refused(said):
         (400, "invalid_body")
     }
     assert refusal(found["record"]) == (404, "session_not_found")
+
+
+def test_the_coordinators_calls_can_be_made_one_by_one(said):
+    found = said["the_coordinators_calls_can_be_made_one_by_one"]
+    assert (found["beat"], found["lease"]) == (["active", 1, True], ["active", 2])
+    assert refusal(found["fenced"]) == (409, "session_lease_fenced")
+    assert found["ended"]["raised"] is None
+    assert refusal(found["again"]) == (404, "session_not_found")
+    assert refusal(found["forced"]) == (400, "lease_generation_required")
+    assert refusal(found["unproven"]) == (401, "invalid_token")
+    assert refusal(found["elsewhere"]) == (403, "zone_mismatch")
+    assert refusal(found["foreign"]) == (403, "application_ownership_required")
+
+
+def test_context_is_carried_in_headers(said):
+    assert said["context_is_carried_in_headers"] == {
+        "session": True,
+        "trace": True,
+        "baggage": ["caracal.agent_session", "caracal.hop"],
+        "hops": [3, 3],
+        "authorization": True,
+    }
+
+
+def test_events_tell_what_was_asked_of_the_services(said):
+    found = said["events_tell_what_was_asked_of_the_services"]
+    assert ["coordinator.call", True] in found["types"]
+    assert found["methods"] == ["POST", "POST", "DELETE"]
+    assert found["refused"] == [[403, "broad_delegation_permission_required"]]
+    assert found["removed"]

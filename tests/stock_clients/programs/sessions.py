@@ -3,9 +3,16 @@
 import asyncio
 import uuid
 
-from caracalai import Authority, DelegationConstraints, capture_context, describe_authority
+from caracalai import (
+    Authority,
+    DelegationConstraints,
+    advanced,
+    capture_context,
+    describe_authority,
+)
 from telling import (
     API,
+    APPLICATION,
     READ,
     WRITE,
     ZONE,
@@ -328,6 +335,95 @@ async def what_a_start_may_not_ask_for_is_refused():
     metadata = await refusal(caracal.session(metadata={"x": "y" * 20_000}).__aenter__())
     record = await refusal(caracal.session(subject_authority_record_id="someone").__aenter__())
     return {"long": long, "labels": labels, "metadata": metadata, "record": record}
+
+
+@check
+async def the_coordinators_calls_can_be_made_one_by_one():
+    caracal = client()
+    coordinator, token = caracal.config.coordinator, caracal.config.subject_token
+    asked = advanced.StartSessionRequest(
+        zone_id=ZONE, application_id=APPLICATION, lifecycle=advanced.Lifecycle.SERVICE
+    )
+    begun = await advanced.start_coordinator_session(coordinator, token, asked)
+    where = (coordinator, token, ZONE, begun.session_id)
+    beat = await advanced.heartbeat_session(*where, begun.lease_generation)
+    lease = await advanced.acquire_session_lease(*where)
+    fenced = await refusal(advanced.terminate_session(*where, begun.lease_generation))
+    ended = await refusal(advanced.terminate_session(*where, lease.lease_generation))
+    again = await refusal(advanced.terminate_session(*where, lease.lease_generation))
+    unnamed = await advanced.start_coordinator_session(coordinator, token, asked)
+    forced = await refusal(advanced.terminate_session(coordinator, token, ZONE, unnamed.session_id))
+    unproven = await refusal(advanced.start_coordinator_session(coordinator, "a.b.c", asked))
+    elsewhere = await refusal(
+        advanced.start_coordinator_session(
+            coordinator,
+            token,
+            advanced.StartSessionRequest(zone_id="nowhere", application_id=APPLICATION),
+        )
+    )
+    foreign = await refusal(
+        advanced.start_coordinator_session(
+            coordinator,
+            token,
+            advanced.StartSessionRequest(zone_id=ZONE, application_id="somebody"),
+        )
+    )
+    return {
+        "beat": [beat.status, beat.lease_generation, bool(beat.heartbeat_deadline_at)],
+        "lease": [lease.status, lease.lease_generation],
+        "fenced": fenced,
+        "ended": ended,
+        "again": again,
+        "forced": forced,
+        "unproven": unproven,
+        "elsewhere": elsewhere,
+        "foreign": foreign,
+    }
+
+
+@check
+async def context_is_carried_in_headers():
+    caracal = client()
+    async with caracal.session() as ctx:
+        headers = advanced.to_headers(advanced.to_envelope(ctx))
+        headers["authorization"] = f"Bearer {ctx.subject_token}"
+        read = advanced.from_headers(headers)
+        back = advanced.from_envelope(read, zone_id=ZONE, application_id=APPLICATION)
+        with_hop = advanced.with_overrides(hop=3)
+        inside = advanced.bind(with_hop, advanced.current).hop
+
+        async def hop():
+            return advanced.current().hop
+
+        later = await advanced.abind(with_hop, hop())
+        trace = advanced.parse_traceparent(headers["traceparent"])
+        baggage = advanced.parse_baggage(headers["baggage"])
+        own = await caracal.aheaders()
+    return {
+        "session": back.session_id == ctx.session_id,
+        "trace": trace.trace_id == ctx.trace_id,
+        "baggage": sorted(baggage),
+        "hops": [inside, later],
+        "authorization": own["authorization"].startswith("Bearer "),
+    }
+
+
+@check
+async def events_tell_what_was_asked_of_the_services():
+    caracal, seen = client(), []
+    remove = caracal.on_event(seen.append)
+    async with caracal.session():
+        await refusal(caracal.delegate(to_session_id="nobody", scopes=[READ], ttl_seconds=60))
+    remove()
+    before = len(seen)
+    async with caracal.session():
+        pass
+    return {
+        "types": [[event.type, event.ok] for event in seen],
+        "methods": [event.method for event in seen if event.type == "coordinator.call"],
+        "refused": [[event.status, event.code] for event in seen if not event.ok],
+        "removed": len(seen) == before,
+    }
 
 
 tell()
