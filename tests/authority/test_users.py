@@ -41,8 +41,53 @@ def test_a_task_for_a_user_ends_no_later_than_the_users_proof(world):
     assert refused(expiring) is Reason.SUBJECT_TOKEN_EXPIRED
 
 
-def test_a_service_works_for_no_user(world):
-    assert refused(world.ask_start(service=True, proven=proof())) is Reason.REQUEST_MALFORMED
+def test_no_heartbeat_keeps_a_service_for_a_user_beyond_their_proof(world):
+    service = world.start(service=True, proven=proof(seconds=300))
+    assert (service.user, service.ttl) == (ANN, timedelta(seconds=300))
+    assert service.expires_at == NOW + timedelta(seconds=120)
+    for later, left in ((100, 120), (100, 100), (50, 50)):
+        world.later(later)
+        renewed = world.apply(world.beat(service)).sessions[0]
+        assert renewed.expires_at == world.now + timedelta(seconds=left)
+    taken = world.apply(world.graph.plan_lease(service.id, now=world.now)).sessions[0]
+    assert taken.expires_at == NOW + timedelta(seconds=300)
+    world.later(50)
+    assert refused(world.beat(service, generation=2)) is Reason.SESSION_LEASE_EXPIRED
+    world.sweep()
+    assert world.status(service) == "ended"
+
+
+def test_what_a_service_for_a_user_starts_ends_with_the_proof_too(world):
+    service = world.start(service=True, proven=proof(seconds=300))
+    task = world.start(parent=service)
+    below = world.start(parent=service, service=True)
+    assert (task.user, task.ttl) == (ANN, timedelta(seconds=300))
+    assert (below.user, below.ttl) == (ANN, timedelta(seconds=300))
+    world.later(100)
+    assert world.start(parent=service).ttl == timedelta(seconds=200)
+
+
+def test_a_suspended_service_for_a_user_ends_when_the_proof_does(world):
+    service = world.start(service=True, proven=proof(seconds=300))
+    forever = world.start(service=True)
+    world.suspend(service)
+    world.suspend(forever)
+    world.later(299)
+    world.sweep()
+    assert world.status(service) == "suspended"
+    assert world.graph.session(service.id).holds_capacity(world.now)
+    world.later(1)
+    assert not world.graph.session(service.id).holds_capacity(world.now)
+    assert refused(world.graph.plan_resume(service.id, now=world.now)) is Reason.SESSION_NOT_LIVE
+    world.sweep()
+    assert (world.status(service), world.status(forever)) == ("ended", "suspended")
+
+
+def test_a_service_for_a_user_takes_no_child_in_its_last_second(world):
+    service = world.start(service=True, proven=proof(seconds=100))
+    world.later(99.5)
+    late = world.ask_start(parent=service)
+    assert refused(late) is Reason.SESSION_PARENT_UNKNOWN
 
 
 def test_a_child_works_for_its_parents_user_and_for_no_other(world):

@@ -106,10 +106,15 @@ async def test_a_mandate_of_the_application_itself_proves_its_record(world):
     assert world.graph.session(answer["agent_session_id"]).user is None
 
 
-async def test_a_service_works_for_no_user(world):
+async def test_a_service_for_a_user_ends_with_the_proof_whatever_renews_it(world):
     body = {"application_id": "app-1", "lifecycle": "service"} | proof(world)
     answer = await world.ask("POST", "/agents", body)
-    assert (answer.status_code, answer.json()["reason"]) == (400, "request_malformed")
+    assert answer.status_code == 201, answer.text
+    started = answer.json()
+    assert (started["lifecycle"], started["ttl_seconds"]) == ("service", 900)
+    assert started["lease_generation"] == 1
+    own = await world.ask("POST", "/agents", {"application_id": "app-1", "lifecycle": "service"})
+    assert own.json()["ttl_seconds"] is None
 
 
 async def test_a_users_mandate_steers_nothing_by_itself(world):

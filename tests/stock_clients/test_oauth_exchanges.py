@@ -111,6 +111,7 @@ def test_a_user_is_federated(said):
     assert found["anchored"]
     assert found["stored"]
     assert found["called"] == 200
+    assert found["service"]["raised"] is None
     assert refusal(found["replayed"]) == ("InvalidToken", 401)
     assert (found["unproven"]["raised"], found["unproven"]["status"]) == ("CoordinatorError", 404)
     assert (found["mine"]["raised"], found["mine"]["status"]) == ("CoordinatorError", 403)

@@ -112,10 +112,12 @@ class GraphIndex:
         self._applications.add(session.application_id, session.id)
         if session.parent_id is not None:
             self._children.add(session.parent_id, session.id)
-        if session.lifecycle is Lifecycle.SERVICE and session.status is Status.SUSPENDED:
+        waits = session.lifecycle is Lifecycle.SERVICE and session.status is Status.SUSPENDED
+        ends = session.ends_by if waits else session.expires_at
+        if ends is None:
             self.session_ends.drop(session.id)
         else:
-            self.session_ends.put(session.id, session.expires_at)
+            self.session_ends.put(session.id, ends)
 
     def _evict_session(self, session: Session) -> None:
         self.sessions.pop(session.id, None)

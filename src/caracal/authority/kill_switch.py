@@ -16,6 +16,7 @@ from caracal.authority.session_rules import (
     ended,
     resumed,
     suspended,
+    ttl_passed,
 )
 from caracal.authority.sessions import Event, Lifecycle, Session
 from caracal.authority.subjects import User
@@ -147,7 +148,7 @@ def sweep(index: GraphIndex, *, now: datetime, limit: int, epoch: int) -> tuple[
     for row in sorted(due, key=lambda row: (row.lifecycle is Lifecycle.SERVICE, row.depth)):
         if row.id in changed:
             continue
-        if row.lifecycle is Lifecycle.TASK:
+        if ttl_passed(row, now):
             change = end(
                 index,
                 row,

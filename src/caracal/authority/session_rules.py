@@ -78,11 +78,6 @@ def malformed(request: StartSession, now: datetime) -> Refused | None:
     if request.lifecycle is Lifecycle.SERVICE:
         if request.ttl is not None:
             return Refused(Reason.REQUEST_MALFORMED, "a service has a lease and no ttl_seconds")
-        if request.proven is not None:
-            return Refused(
-                Reason.REQUEST_MALFORMED,
-                "a service outlives the proof of any user: start a task for the user",
-            )
     elif request.ttl is not None and not _SECOND <= request.ttl <= MAX_TTL:
         return Refused(Reason.REQUEST_MALFORMED, "ttl_seconds is 1 to 86400")
     if request.proven is not None and request.proven.until - now < _SECOND:
@@ -98,11 +93,9 @@ def unfit_parent(request: StartSession, parent: Session, now: datetime) -> Refus
         )
     if parent.user is not None and request.proven and request.proven.user != parent.user:
         return Refused(Reason.SUBJECT_TOKEN_MISMATCH, "the parent session works for another user")
-    if parent.lifecycle is Lifecycle.SERVICE:
-        return None
-    if request.lifecycle is Lifecycle.SERVICE:
+    if request.lifecycle is Lifecycle.SERVICE and parent.lifecycle is Lifecycle.TASK:
         return Refused(Reason.SESSION_SERVICE_UNDER_TASK, "a task can not start a service")
-    if parent.expires_at - now < _SECOND:
+    if parent.ends_by is not None and parent.ends_by - now < _SECOND:
         return Refused(Reason.SESSION_PARENT_UNKNOWN, "the parent session is about to end")
     return None
 
@@ -110,9 +103,10 @@ def unfit_parent(request: StartSession, parent: Session, now: datetime) -> Refus
 def born(
     request: StartSession, parent: Session | None, *, zone_id: ZoneId, now: datetime
 ) -> Session:
-    """The session as it starts; a task ends no later than the task above it, or a user's proof (S6)."""
+    """The session as it starts; it ends no later than what above it has an end, or a user's proof (S6)."""
     service = request.lifecycle is Lifecycle.SERVICE
     inherited = None if parent is None else parent.user
+    ttl = _ttl(request, parent, now)
     return Session(
         id=request.id,
         zone_id=zone_id,
@@ -123,21 +117,27 @@ def born(
         labels=request.labels,
         status=Status.ACTIVE,
         started_at=now,
-        ttl=None if service else _ttl(request, parent, now),
-        lease_expires_at=now + LEASE if service else None,
+        ttl=ttl,
+        lease_expires_at=_lease(None if ttl is None else now + ttl, now) if service else None,
         lease_generation=1 if service else 0,
         metadata=request.metadata,
         user=inherited if request.proven is None else request.proven.user,
     )
 
 
-def _ttl(request: StartSession, parent: Session | None, now: datetime) -> timedelta:
-    wanted = request.ttl or DEFAULT_TTL
+def _ttl(request: StartSession, parent: Session | None, now: datetime) -> timedelta | None:
+    spans: list[timedelta] = []
+    if request.lifecycle is Lifecycle.TASK:
+        spans.append(request.ttl or DEFAULT_TTL)
     if request.proven is not None:
-        wanted = min(wanted, _whole_seconds(request.proven.until - now))
-    if parent is None or parent.lifecycle is Lifecycle.SERVICE:
-        return wanted
-    return min(wanted, _whole_seconds(parent.expires_at - now))
+        spans.append(_whole_seconds(request.proven.until - now))
+    if parent is not None and parent.ends_by is not None:
+        spans.append(_whole_seconds(parent.ends_by - now))
+    return min(spans, default=None)
+
+
+def _lease(ends_by: datetime | None, now: datetime) -> datetime:
+    return now + LEASE if ends_by is None else min(now + LEASE, ends_by)
 
 
 def _whole_seconds(span: timedelta) -> timedelta:
@@ -178,14 +178,14 @@ def resumed(session: Session, now: datetime) -> Session:
         session,
         status=TRANSITIONS[session.status, Event.RESUME],
         end_reason="",
-        lease_expires_at=None if session.lease_expires_at is None else now + LEASE,
+        lease_expires_at=None if session.lease_expires_at is None else _lease(session.ends_by, now),
         version=session.version + 1,
     )
 
 
 def ttl_passed(session: Session, now: datetime) -> bool:
-    """Whether it is a task whose time is over; being suspended does not stop the clock (S2)."""
-    return session.lifecycle is Lifecycle.TASK and session.expires_at <= now
+    """Whether its time is over, whatever renewed it; being suspended does not stop the clock (S2)."""
+    return session.ends_by is not None and session.ends_by <= now
 
 
 def lease_taken(session: Session, now: datetime) -> Session | Refused:
@@ -198,7 +198,7 @@ def lease_taken(session: Session, now: datetime) -> Session | Refused:
     return replace(
         session,
         lease_generation=session.lease_generation + 1,
-        lease_expires_at=now + LEASE,
+        lease_expires_at=_lease(session.ends_by, now),
         version=session.version + 1,
     )
 
@@ -212,7 +212,7 @@ def heartbeat(
         return refusal
     return replace(
         session,
-        lease_expires_at=now + LEASE,
+        lease_expires_at=_lease(session.ends_by, now),
         last_heartbeat_at=now,
         health=health,
         version=session.version + 1,

@@ -58,7 +58,7 @@ class Session:
     Attributes:
         path: the sessions from the root down to this one, itself included.
         record: the authority record of the mandate it was started with.
-        ttl: life of a task from `started_at`; `None` for a service.
+        ttl: life from `started_at` of a task, and of a service that works for a user; else `None`.
         lease_expires_at: until when a service's lease holds; `None` for a task.
         end_reason: why it ended, or why it is suspended: `parent_suspended` when it is because of its
             parent, so that it resumes with it.
@@ -103,6 +103,11 @@ class Session:
         return self.started_at + (self.ttl or timedelta())
 
     @property
+    def ends_by(self) -> datetime | None:
+        """When it ends whatever renews it; `None` when something may renew it for ever."""
+        return None if self.ttl is None else self.started_at + self.ttl
+
+    @property
     def ended(self) -> bool:
         return self.status in {Status.TERMINATED, Status.EXPIRED}
 
@@ -112,5 +117,5 @@ class Session:
     def holds_capacity(self, now: datetime) -> bool:
         """Whether it counts against the limits: a suspended service does, an expired task does not."""
         if self.status is Status.SUSPENDED and self.lifecycle is Lifecycle.SERVICE:
-            return True
+            return self.ends_by is None or now < self.ends_by
         return not self.ended and now < self.expires_at
