@@ -52,7 +52,7 @@ def test_no_heartbeat_keeps_a_service_for_a_user_beyond_their_proof(world):
     taken = world.apply(world.graph.plan_lease(service.id, now=world.now)).sessions[0]
     assert taken.expires_at == NOW + timedelta(seconds=300)
     world.later(50)
-    assert refused(world.beat(service, generation=2)) is Reason.SESSION_LEASE_EXPIRED
+    assert refused(world.beat(service, generation=2)) is Reason.SESSION_NOT_LIVE
     world.sweep()
     assert world.status(service) == "ended"
 

@@ -76,11 +76,16 @@ def zone(deployment: Deployment, provider: Provider, guarded: socket.socket) -> 
         "provider": "mandates",
         "tools": {"add": "tools:add", "caller": "tools:add", "forbidden": "tools:other"},
     }
+    based = api | {
+        "identifier": "resource://based",
+        "upstream": f"{deployment.upstream.url}/echo",
+        "operations": {"GET /": "api:read", "GET /{path*}": "api:read"},
+    }
     return deployment.zone(
         "stock-clients",
         subject_issuers=[provider.trust],
         providers=[{"name": "mandates", "kind": "caracal_mandate"}],
-        resources=[api, service, tools],
+        resources=[api, service, tools, based],
     )
 
 

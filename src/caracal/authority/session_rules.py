@@ -222,6 +222,8 @@ def heartbeat(
 def _lease_lapsed(session: Session, now: datetime) -> Refused | None:
     if session.lease_expires_at is None:
         return Refused(Reason.SESSION_NOT_SERVICE, "a task has no lease")
+    if ttl_passed(session, now):
+        return Refused(Reason.SESSION_NOT_LIVE, "the proof of the user it works for has ended")
     if session.lease_expires_at <= now:
         return Refused(Reason.SESSION_LEASE_EXPIRED, "no heartbeat came in time")
     return None
