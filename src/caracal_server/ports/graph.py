@@ -77,7 +77,9 @@ class GraphStore(Protocol):
     async def save(
         self, zone_id: ZoneId, change: GraphChange, receipt: IdempotencyReceipt | None = None
     ) -> None:
-        """Store a change durably, all of it or nothing. A row never replaces one of a later version.
+        """Store a change durably, with the news of it, all of it or nothing.
+
+        A row never replaces one of a later version.
 
         Raises:
             Unavailable: it may or may not have been stored, or another request has just stored a
@@ -100,5 +102,5 @@ class GraphStore(Protocol):
     async def receipt_count(self, zone_id: ZoneId, scope: str, *, now: datetime) -> int: ...
 
     async def drop_expired(self, *, now: datetime, limit: int) -> int:
-        """Delete expired receipts and revocations; return how many."""
+        """Delete expired receipts, revocations and news; return how many."""
         ...

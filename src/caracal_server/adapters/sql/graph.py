@@ -11,6 +11,7 @@ from caracal.authority.outcomes import Reason, Unavailable
 from caracal.authority.revocation import RETENTION
 from caracal.authority.sessions import Session, Status
 from caracal_server.adapters.sql.database import Database
+from caracal_server.adapters.sql.graph_news import drop_news, read_news, write_news
 from caracal_server.adapters.sql.graph_rows import (
     delegation_row,
     label_marks,
@@ -37,6 +38,7 @@ from caracal_server.ports.graph import (
     SessionQuery,
     StoredGraph,
 )
+from caracal_server.ports.news import NewsPage
 
 RACE = timedelta(minutes=1)
 """A receipt for a key whose stored one ends within this of it is of a request that raced another."""
@@ -82,7 +84,7 @@ _put_receipt = Rendered(names_of(idempotency_receipt), _replace_receipt)
 
 
 class SqlGraphStore:
-    """A `GraphStore` over a database."""
+    """A `GraphStore` and `NewsStore` over a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -169,6 +171,9 @@ class SqlGraphStore:
             lambda connection: connection.execute(statement).scalar_one()
         )
 
+    async def news(self, after: int, limit: int) -> NewsPage:
+        return await self._database.read(lambda connection: read_news(connection, after, limit))
+
     async def drop_expired(self, *, now: datetime, limit: int) -> int:
         return await self._database.transact(
             lambda connection: _drop_expired(connection, now, limit)
@@ -208,8 +213,15 @@ def _save(
     zones = {row.zone_id for row in change.sessions} | {row.zone_id for row in change.delegations}
     if not zones <= {zone_id}:
         raise ValueError("a change belongs to one zone")
-    _put_session.run_many(connection, [session_row(row) for row in change.sessions])
-    _put_delegation.run_many(connection, [delegation_row(row) for row in change.delegations])
+    stored = {
+        row.id
+        for row in change.sessions
+        if _put_session.run(connection, *session_row(row)).rowcount == 1
+    } | {
+        row.id
+        for row in change.delegations
+        if _put_delegation.run(connection, *delegation_row(row)).rowcount == 1
+    }
     _put_revocation.run_many(
         connection, [revocation_row(zone_id, row) for row in change.revocations]
     )
@@ -220,6 +232,7 @@ def _save(
         raise Unavailable(
             Reason.STORE_UNAVAILABLE, "another request with this idempotency key was just stored"
         )
+    write_news(connection, zone_id, change, frozenset(stored))
 
 
 def _drop_expired(connection: Connection, now: datetime, limit: int) -> int:
@@ -234,4 +247,4 @@ def _drop_expired(connection: Connection, now: datetime, limit: int) -> int:
             some = [tuple(row) for row in found[start : start + 100]]
             connection.execute(delete(table).where(tuple_(*keys).in_(some)))
         dropped += len(found)
-    return dropped
+    return dropped + drop_news(connection, now, limit - dropped)

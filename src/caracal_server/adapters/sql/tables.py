@@ -227,6 +227,19 @@ graph_epoch = Table(
     sqlite_with_rowid=False,
 )
 
+news = Table(
+    "news",
+    metadata,
+    Column("position", Place, primary_key=True, autoincrement=False),
+    Column("zone_id", Id, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("anchor", Id, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("source", Id, nullable=False),
+    Column("target", Id, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+
 idempotency_receipt = Table(
     "idempotency_receipt",
     metadata,
