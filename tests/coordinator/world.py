@@ -368,6 +368,7 @@ async def opened(
             keys=keys,
             operators=operators,
             digest_keys=(Secret("digest key"), Secret("older digest key")),
+            news=store,
         ),
     )
     app = Edge(coordinator.routes, refuse=render_coordinator, entropy=ids)

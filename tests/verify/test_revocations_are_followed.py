@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from caracal.verify import FollowedRevocations, MemoryRevocations, Standing
-from caracal.verify.stream_events import (
-    DELEGATIONS,
-    SESSIONS,
-    Ended,
-    EpochBegan,
-    InvalidEvent,
-    read_event,
-    sign,
-)
+from caracal.verify.stream_events import Ended, EpochBegan, InvalidEvent, read_event
 from caracal.verify.valkey_feed import BATCH, ValkeyFeed
+from caracal.wire.revocation_streams import DELEGATIONS, SESSIONS, sign
 from tests.verify.examples import NOW, ZONE, Clocks, resource_mandate, ulid
 from tests.verify.stream_server import stream_server
 

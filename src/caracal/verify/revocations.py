@@ -61,6 +61,8 @@ class MemoryRevocations:
         self._retention = retention
         self._lock = threading.Lock()
         self._revoked: dict[str, datetime] = {}
+        self._suspended: set[str] = set()
+        """Those among them that may come back."""
         self._epochs: dict[str, int] = {}
         self._floor: datetime | None = None
 
@@ -70,13 +72,27 @@ class MemoryRevocations:
     def revoke(self, anchor: str, at: datetime) -> None:
         """End what descends from a session, delegation, authority record, application or mandate."""
         with self._lock:
-            known = self._revoked.pop(anchor, None)
-            self._revoked[anchor] = at if known is None else max(at, known)
-            self._make_room(at)
+            self._suspended.discard(anchor)
+            self._put(anchor, at)
+
+    def suspend(self, anchor: str, at: datetime) -> None:
+        """The same, until `resume`; what has ended for good stays so."""
+        with self._lock:
+            if anchor not in self._revoked:
+                self._suspended.add(anchor)
+            self._put(anchor, at)
+
+    def resume(self, anchor: str) -> None:
+        """Forget a suspension; what has ended for good stays so."""
+        with self._lock:
+            if anchor in self._suspended:
+                self._suspended.discard(anchor)
+                self._revoked.pop(anchor, None)
 
     def lift(self, anchor: str) -> None:
-        """Forget one: a suspended session that resumed."""
+        """Forget one, whichever it is."""
         with self._lock:
+            self._suspended.discard(anchor)
             self._revoked.pop(anchor, None)
 
     def note_epoch(self, zone_id: str, epoch: int) -> None:
@@ -96,10 +112,16 @@ class MemoryRevocations:
                 return Standing.STALE
         return Standing.LIVE
 
+    def _put(self, anchor: str, at: datetime) -> None:
+        known = self._revoked.pop(anchor, None)
+        self._revoked[anchor] = at if known is None else max(at, known)
+        self._make_room(at)
+
     def _make_room(self, now: datetime) -> None:
         while len(self._revoked) > self._capacity:
             oldest = next(iter(self._revoked))
             at = self._revoked.pop(oldest)
+            self._suspended.discard(oldest)
             if now < at + self._retention:
                 # The issuer's clock may be ahead of the one that said when.
                 self._floor = max(at + LEEWAY, self._floor or at)

@@ -1,20 +1,17 @@
 """Revocations as stock servers publish them on a Valkey (or Redis) stream: pure.
 
 `caracal.sessions.revoke` names what ended, `caracal.delegations.invalidate` the epoch of a zone's
-delegations. Each entry is signed: `_sig` is the hexadecimal HMAC-SHA-256 of the stream's name and of
-every other field in order of names, one line each.
+delegations. How entries are signed: `caracal.wire.revocation_streams`.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-SESSIONS: Final = "caracal.sessions.revoke"
-DELEGATIONS: Final = "caracal.delegations.invalidate"
-SIGNATURE: Final = "_sig"
+from caracal.wire.revocation_streams import DELEGATIONS, SIGNATURE, sign
+
 MAX_FIELDS: Final = 32
 MAX_TEXT: Final = 1_024
 
@@ -42,28 +39,13 @@ class EpochBegan:
     epoch: int
 
 
-def sign(stream: str, fields: Mapping[str, str], key: bytes) -> str:
-    """The `_sig` of an entry."""
-    lines = [f"{name}={fields[name]}\n" for name in sorted(fields) if name != SIGNATURE]
-    signed = f"{stream}\n{''.join(lines)}"
-    return hmac.new(key, signed.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
-
-
 def read_event(stream: str, fields: Mapping[str, str], key: bytes) -> Ended | EpochBegan:
     """What an entry says, once its signature is proven.
 
     Raises:
-        InvalidEvent: a line break or an equals sign where the signed form would have two readings, a
-            signature that does not match, or nothing in it.
+        InvalidEvent: it is not proven, or says nothing.
     """
-    if len(fields) > MAX_FIELDS or any(len(text) > MAX_TEXT for text in fields.values()):
-        raise InvalidEvent(f"at most {MAX_FIELDS} fields of {MAX_TEXT} characters")
-    ambiguous = any("=" in name or "\n" in name or "\n" in text for name, text in fields.items())
-    if ambiguous:
-        raise InvalidEvent("a field that could be read as two")
-    given = fields.get(SIGNATURE, "").encode("utf-8", "surrogateescape")
-    if not hmac.compare_digest(given, sign(stream, fields, key).encode()):
-        raise InvalidEvent("the signature does not match")
+    prove(stream, fields, key)
     zone_id = fields.get("zone_id", "")
     if stream == DELEGATIONS:
         epoch = fields.get("epoch", "")
@@ -74,3 +56,20 @@ def read_event(stream: str, fields: Mapping[str, str], key: bytes) -> Ended | Ep
     if not anchors:
         raise InvalidEvent("it names nothing that ended")
     return Ended(zone_id, anchors)
+
+
+def prove(stream: str, fields: Mapping[str, str], key: bytes) -> None:
+    """Hold an entry to its signature.
+
+    Raises:
+        InvalidEvent: a line break or an equals sign where the signed form would have two readings, too
+            much of it, or a signature that does not match.
+    """
+    if len(fields) > MAX_FIELDS or any(len(text) > MAX_TEXT for text in fields.values()):
+        raise InvalidEvent(f"at most {MAX_FIELDS} fields of {MAX_TEXT} characters")
+    ambiguous = any("=" in name or "\n" in name or "\n" in text for name, text in fields.items())
+    if ambiguous:
+        raise InvalidEvent("a field that could be read as two")
+    given = fields.get(SIGNATURE, "").encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(given, sign(stream, fields, key).encode()):
+        raise InvalidEvent("the signature does not match")

@@ -12,15 +12,9 @@ from typing import Any, Final, NoReturn, Protocol
 from caracal.tokens.mandates import LEEWAY
 from caracal.verify import clock
 from caracal.verify.revocations import FollowedRevocations
-from caracal.verify.stream_events import (
-    DELEGATIONS,
-    SESSIONS,
-    Ended,
-    InvalidEvent,
-    read_event,
-)
+from caracal.verify.stream_events import Ended, InvalidEvent, read_event
+from caracal.wire.revocation_streams import DELEGATIONS, MIN_KEY_BYTES, SESSIONS
 
-MIN_KEY_BYTES: Final = 32
 BATCH: Final = 500
 BLOCK_MS: Final = 1_000
 READ_SECONDS: Final = 5.0

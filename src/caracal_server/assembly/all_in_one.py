@@ -39,11 +39,11 @@ from caracal_server.assembly.parts import (
     make_coordinator_service,
     make_operators,
 )
+from caracal_server.assembly.running import run_until_left
 from caracal_server.assembly.settings import read_settings
 from caracal_server.assembly.start_entry import start_entry
 from caracal_server.assembly.sts_edge import StsParts, make_sts
 from caracal_server.assembly.witnesses import witnesses
-from caracal_server.coordinator.service import Coordinator
 from caracal_server.gateway.http import GatewayApp
 from caracal_server.sts.exchange import MintForResource
 from caracal_server.web.health import Readiness
@@ -126,6 +126,7 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         }
         await control.start(apps.control, **bounds)
         stack.push_async_callback(control.drain)
+        stack.callback(apps.stop_listeners)
         await gateway.start(apps.gateway, **bounds)
         stack.push_async_callback(gateway.drain)
         stack.callback(apps.gateway.begin_draining)
@@ -150,6 +151,7 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
 class _Applications:
     control: Any
     gateway: GatewayApp
+    stop_listeners: Callable[[], None]
 
 
 async def _foundations(
@@ -185,7 +187,8 @@ async def _applications(
     await operators.ensure_first(directory.operator_token)
     coordinator = make_coordinator_service(base, operators, issuer)
     stack.push_async_callback(coordinator.close)
-    _sweep(stack, coordinator)
+    stack.push_async_callback(run_until_left(coordinator.sweeper.run()))
+    stack.push_async_callback(run_until_left(coordinator.desk.run()))
     argon2 = Argon2Secrets(base.clock, base.entropy)
     stack.callback(argon2.close)
     administration = make_administration(base, coordinator, kept, argon2)
@@ -196,18 +199,8 @@ async def _applications(
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
         gateway=make_gateway(_gateway_parts(base), upstream, settings, issuer, readiness, registry),
+        stop_listeners=coordinator.desk.close,
     )
-
-
-def _sweep(stack: contextlib.AsyncExitStack, coordinator: Coordinator) -> None:
-    sweeping = asyncio.create_task(coordinator.sweeper.run())
-
-    async def end() -> None:
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
-
-    stack.push_async_callback(end)
 
 
 def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:

@@ -1,7 +1,5 @@
 """The Coordinator as a process of its own: sessions and delegations, over a database that is its alone."""
 
-import asyncio
-import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -14,12 +12,13 @@ from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.assembly.graph_limits import graph_limits
 from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.provisioning import RECEIPTS, RECEIPTS_KIND
+from caracal_server.assembly.running import run_until_left
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
 from caracal_server.coordinator.peer_api import CoordinatorPeerApi, graph_feed
 from caracal_server.coordinator.removal import RemoveApplication
-from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
+from caracal_server.coordinator.service import CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.feed import Feed
@@ -61,11 +60,13 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
             keys=key_sets,
             operators=RemoteOperators(peering.channel(Service.CONTROL)),
             digest_keys=(digest_key,),
+            news=store,
             spread=feed.spread,
         ),
     )
     stack.push_async_callback(coordinator.close)
-    _sweep(stack, coordinator)
+    stack.push_async_callback(run_until_left(coordinator.sweeper.run()))
+    stack.push_async_callback(run_until_left(coordinator.desk.run()))
     ground.checks |= {
         "peer_audit": evidence.check,
         "peer_control": zones.follower.check,
@@ -77,6 +78,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         app=Edge(coordinator.routes, refuse=render_coordinator, entropy=ground.entropy),
         evidence=evidence,
         answers=CoordinatorPeerApi(graphs, feed, remove).answers(),
+        begin_draining=coordinator.desk.close,
     )
 
 
@@ -96,14 +98,3 @@ class _Loading:
         if new:
             # Control answers for a new zone once it is in effect here: then it is for all who mint.
             await self.feed.spread()
-
-
-def _sweep(stack: AsyncExitStack, coordinator: Coordinator) -> None:
-    sweeping = asyncio.create_task(coordinator.sweeper.run())
-
-    async def end() -> None:
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
-
-    stack.push_async_callback(end)

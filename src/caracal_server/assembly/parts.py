@@ -225,6 +225,7 @@ def make_coordinator_service(base: Foundations, operators: Operators, issuer: st
             keys=base.zone_keys,
             operators=OperatorAuthentication(operators),
             digest_keys=(derived_key(base.pepper, RECEIPTS),),
+            news=base.stores.graph,
         ),
     )
 

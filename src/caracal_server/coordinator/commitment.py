@@ -28,6 +28,8 @@ from caracal_server.ports.graph import GraphStore, IdempotencyReceipt
 
 _log = structlog.get_logger("caracal.coordinator")
 
+Told = Callable[[], None]
+"""Is called whenever something was stored."""
 Spread = Callable[[], Awaitable[None]]
 """Returns once no service that runs apart acts on the state before; in one process none does."""
 
@@ -62,6 +64,7 @@ class Commitment:
         evidence: EvidenceLog,
         spread: Spread | None = None,
     ) -> None:
+        self.told: Told | None = None
         self._graphs = graphs
         self._spread = spread
         self._store = store
@@ -96,7 +99,7 @@ class Commitment:
         self._graphs.apply(zone_id, change)
         try:
             recorded = await self._evidence.append(entry)
-            await self._store.save(zone_id, change, receipt)
+            await self._save(zone_id, change, receipt)
         except BaseException:
             # It may be stored all the same, by this act or with another that touched the same rows
             # meanwhile. So that it was taken back must be stored over it.
@@ -125,7 +128,7 @@ class Commitment:
             self._owe(zone_id, change, entry)
             raise
         try:
-            await self._store.save(zone_id, change)
+            await self._save(zone_id, change)
         except BaseException:
             self._owe(zone_id, change, entry, recorded=True)
             raise
@@ -193,13 +196,20 @@ class Commitment:
             if owed.entry is not None:
                 await self._evidence.append(owed.entry)
                 owed.entry = None
-            await self._store.save(owed.zone_id, self._still_true(owed))
+            await self._save(owed.zone_id, self._still_true(owed))
         except Unavailable:
             raise
         except Exception as fault:  # noqa: BLE001 (it keeps waiting, and the others get their turn)
             _log.error("change_not_stored", error=type(fault).__name__, row=owed.row)
         else:
             self._owed.remove(owed)
+
+    async def _save(
+        self, zone_id: ZoneId, change: GraphChange, receipt: IdempotencyReceipt | None = None
+    ) -> None:
+        await self._store.save(zone_id, change, receipt)
+        if self.told is not None and (change.sessions or change.revocations or change.delegations):
+            self.told()
 
     def _still_true(self, owed: Owed) -> GraphChange:
         """The change without the revocations of sessions that have resumed since.

@@ -30,6 +30,7 @@ from caracal_server.coordinator.coordination import REQUESTED
 from caracal_server.coordinator.delegations import Delegate, Revoke
 from caracal_server.coordinator.entries import Act
 from caracal_server.coordinator.idempotency import REPLAYED, Answered, idempotency_key
+from caracal_server.coordinator.news_http import NewsRoutes
 from caracal_server.coordinator.reads import DelegationReads, SessionReads
 from caracal_server.coordinator.sessions import End, Heartbeat, Resume, Suspend, TakeLease
 from caracal_server.coordinator.settings import CoordinatorSettings
@@ -94,6 +95,7 @@ class CoordinatorRoutes:
     authentication: Authentication
     acts: Acts
     use: UseCases
+    news: NewsRoutes
 
     def table(self) -> tuple[Route, ...]:
         agents, edges = "/zones/{zone}/agents", "/zones/{zone}/delegations"
@@ -118,7 +120,15 @@ class CoordinatorRoutes:
             ("PATCH", f"{edges}/{{delegation}}/revoke", self.revoke),
             ("POST", "/zones/{zone}/subjects/revoke", self.revoke_subject),
         )
-        return tuple(Route(method, path, self._bounded(handler)) for method, path, handler in lines)
+        bounded = (Route(method, path, self._bounded(handler)) for method, path, handler in lines)
+        # Listeners have a bound of their own: they stay, and must not take the places of requests.
+        listening = Route(
+            "GET", "/zones/{zone}/revocations", self._bounded(self.follow), bounded=False
+        )
+        return (*bounded, listening)
+
+    async def follow(self, request: Request) -> Response:
+        return await self.news.follow(request, _id(ZoneId, request, "zone"))
 
     async def start(self, request: Request) -> Response:
         zone_id = _id(ZoneId, request, "zone")

@@ -11,6 +11,8 @@ from caracal_server.coordinator.delegations import Delegate, Revoke
 from caracal_server.coordinator.http import CoordinatorRoutes, UseCases
 from caracal_server.coordinator.idempotency import IdempotencyReceipts
 from caracal_server.coordinator.live_graphs import LiveGraphs
+from caracal_server.coordinator.news import NewsDesk
+from caracal_server.coordinator.news_http import NewsRoutes
 from caracal_server.coordinator.proofs import MandateProofs
 from caracal_server.coordinator.reads import DelegationReads, SessionReads
 from caracal_server.coordinator.sessions import (
@@ -31,6 +33,7 @@ from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.graph import GraphStore
 from caracal_server.ports.keys import VerifyingKeys
+from caracal_server.ports.news import NewsStore
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.operators import Authenticate
 from caracal_server.web.routes import Route
@@ -43,6 +46,7 @@ class CoordinatorPorts:
     Attributes:
         digest_keys: of idempotency keys: the one in use first, then those still looked up.
         spread: waits for services that run apart.
+        news: where what ended is kept in order; the store, where it does that.
     """
 
     clock: Clock
@@ -54,17 +58,22 @@ class CoordinatorPorts:
     keys: VerifyingKeys
     operators: Authenticate
     digest_keys: tuple[Secret, ...]
+    news: NewsStore
     spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Coordinator:
-    """`sweeper.run()` is for the owner to run, and to cancel before `close`."""
+    """`sweeper.run()` and `desk.run()` are for the owner to run, and to cancel before `close`.
+
+    `desk.close()` ends those who listen, which is to happen before requests under way are waited for.
+    """
 
     routes: tuple[Route, ...]
     sweeper: Sweeper
     commitment: Commitment
     acts: Acts
+    desk: NewsDesk
 
     async def close(self) -> None:
         """Finish what was begun, and try once more to store what could not be.
@@ -91,15 +100,20 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
     )
     acts = Acts()
     proofs = MandateProofs(ports.keys, settings.issuer)
+    authentication = _authentication(ports, proofs)
+    desk = NewsDesk(ports.news, ports.clock, commitment.check)
+    commitment.told = desk.stored
     routes = CoordinatorRoutes(
         settings=settings,
         clock=ports.clock,
-        authentication=_authentication(ports, proofs),
+        authentication=authentication,
         acts=acts,
         use=_use_cases(coordination, _receipts(settings, ports), proofs),
+        news=NewsRoutes(desk, authentication, ports.clock),
     )
     bounds = SweepBounds(settings.sweep_interval, settings.sweep_limit)
-    return Coordinator(routes.table(), Sweeper(coordination, acts, bounds), commitment, acts)
+    sweeper = Sweeper(coordination, acts, bounds)
+    return Coordinator(routes.table(), sweeper, commitment, acts, desk)
 
 
 def _authentication(ports: CoordinatorPorts, proofs: MandateProofs) -> Authentication:
