@@ -86,12 +86,12 @@ class ValkeyFeed:
         begun = self._seconds()
         async with asyncio.timeout(READ_SECONDS):
             answer = await self._client.xread(dict(self._after), count=BATCH, block=BLOCK_MS)
-        batches = dict(_batches(answer))
-        for stream, entries in batches.items():
+        found = dict(batches(answer))
+        for stream, entries in found.items():
             for entry, fields in entries:
                 self._apply(stream, entry, fields)
                 self._after[stream] = entry
-        if all(len(entries) < BATCH for entries in batches.values()):
+        if all(len(entries) < BATCH for entries in found.values()):
             self._view.as_of(begun)
 
     def _apply(self, stream: str, entry: str, fields: Mapping[str, str]) -> None:
@@ -113,7 +113,7 @@ def _added(entry: str) -> datetime:
     return datetime.fromtimestamp(int(entry.partition("-")[0]) / 1_000, UTC)
 
 
-def _batches(answer: Any) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
+def batches(answer: Any) -> Iterable[tuple[str, list[tuple[str, dict[str, str]]]]]:
     """The entries of each stream, from either form in which clients hand them over."""
     pairs = answer.items() if isinstance(answer, Mapping) else answer or ()
     for stream, entries in pairs:

@@ -38,6 +38,10 @@ class Told:
     numbered: Numbered
     after: int | None = None
 
+    @property
+    def position(self) -> int:
+        return self.numbered.position
+
 
 @dataclass(frozen=True, slots=True)
 class Alive:

@@ -37,6 +37,14 @@ def sign(stream: str, fields: Mapping[str, str], key: bytes) -> str:
     return hmac.new(key, signed.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
+def proven(stream: str, fields: Mapping[str, str], key: bytes) -> bool:
+    """Whether an entry is signed with the key, and could not be read in another way."""
+    if any("=" in name or "\n" in name or "\n" in text for name, text in fields.items()):
+        return False
+    given = fields.get(SIGNATURE, "").encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(given, sign(stream, fields, key).encode())
+
+
 def signed(stream: str, fields: dict[str, str], key: bytes) -> StreamEntry:
     return StreamEntry(stream, fields | {SIGNATURE: sign(stream, fields, key)})
 

@@ -39,6 +39,11 @@ from caracal_server.assembly.parts import (
     make_coordinator_service,
     make_operators,
 )
+from caracal_server.assembly.revocation_streams import (
+    CHECK,
+    publish_revocations,
+    show_revocations,
+)
 from caracal_server.assembly.running import run_until_left
 from caracal_server.assembly.settings import read_settings
 from caracal_server.assembly.start_entry import start_entry
@@ -194,7 +199,12 @@ async def _applications(
     administration = make_administration(base, coordinator, kept, argon2)
     upstream = make_upstream(settings)
     stack.push_async_callback(upstream.aclose)
-    readiness = Readiness(base.audit.checks() | {"changes_stored": coordinator.commitment.check})
+    publisher = publish_revocations(settings, coordinator, base.clock, stack)
+    show_revocations(registry, coordinator, publisher)
+    readiness = Readiness(
+        base.audit.checks() | {"changes_stored": coordinator.commitment.check},
+        {} if publisher is None else {CHECK: publisher.check},
+    )
     sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry, stack)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),

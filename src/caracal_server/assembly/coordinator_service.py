@@ -12,13 +12,18 @@ from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.assembly.graph_limits import graph_limits
 from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.provisioning import RECEIPTS, RECEIPTS_KIND
+from caracal_server.assembly.revocation_streams import (
+    CHECK,
+    publish_revocations,
+    show_revocations,
+)
 from caracal_server.assembly.running import run_until_left
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
 from caracal_server.coordinator.peer_api import CoordinatorPeerApi, graph_feed
 from caracal_server.coordinator.removal import RemoveApplication
-from caracal_server.coordinator.service import CoordinatorPorts, make_coordinator
+from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.feed import Feed
@@ -64,9 +69,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
             spread=feed.spread,
         ),
     )
-    stack.push_async_callback(coordinator.close)
-    stack.push_async_callback(run_until_left(coordinator.sweeper.run()))
-    stack.push_async_callback(run_until_left(coordinator.desk.run()))
+    _run(ground, coordinator, stack)
     ground.checks |= {
         "peer_audit": evidence.check,
         "peer_control": zones.follower.check,
@@ -98,3 +101,13 @@ class _Loading:
         if new:
             # Control answers for a new zone once it is in effect here: then it is for all who mint.
             await self.feed.spread()
+
+
+def _run(ground: Ground, coordinator: Coordinator, stack: AsyncExitStack) -> None:
+    stack.push_async_callback(coordinator.close)
+    stack.push_async_callback(run_until_left(coordinator.sweeper.run()))
+    stack.push_async_callback(run_until_left(coordinator.desk.run()))
+    publisher = publish_revocations(ground.settings, coordinator, ground.clock, stack)
+    show_revocations(ground.registry, coordinator, publisher)
+    if publisher is not None:
+        ground.notices[CHECK] = publisher.check

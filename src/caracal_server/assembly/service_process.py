@@ -86,6 +86,7 @@ class Ground:
 
     Attributes:
         checks: what `/ready` asks; a service adds its own while it is built.
+        notices: what `/ready` reports besides.
     """
 
     directory: DataDirectory
@@ -95,6 +96,7 @@ class Ground:
     entropy: SystemEntropy
     peering: Peering
     checks: dict[str, Check]
+    notices: dict[str, Check]
     readiness: Readiness
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
@@ -273,6 +275,7 @@ def _ground(options: ServiceOptions, settings: dict[str, Any]) -> Ground:
     directory = DataDirectory(options.data)
     clock, entropy = SystemClock(), SystemEntropy()
     checks: dict[str, Check] = {}
+    notices: dict[str, Check] = {}
     return Ground(
         directory=directory,
         settings=settings,
@@ -281,5 +284,6 @@ def _ground(options: ServiceOptions, settings: dict[str, Any]) -> Ground:
         entropy=entropy,
         peering=Peering(options.service, directory, settings, clock, entropy),
         checks=checks,
-        readiness=Readiness(checks),
+        notices=notices,
+        readiness=Readiness(checks, notices),
     )

@@ -179,6 +179,14 @@ SETTINGS: Final = (
     Setting("WITNESS_STALE_SECONDS", "60", "how old the quorum of a log may become", _seconds(1, 86_400)),
     Setting("WITNESS_REFUSE", "false", "whether require also refuses new decisions beyond the bound",
             _flag),
+    Setting("STREAMS_URL_FILE", "", "holds the URL of the Valkey or Redis server on which revocations are "
+            "published: rediss://user:password@host:port/0; not published when empty", _file),
+    Setting("STREAMS_KEY_FILE", "", "holds the key that signs what is published, in hexadecimal, at least "
+            "32 bytes; whoever reads the streams needs it as well", _file),
+    Setting("STREAMS_CA_FILE", "", "certificates, in PEM, that the Valkey server is verified with, besides "
+            "the system's", _file),
+    Setting("UNSAFE_STREAMS_NO_TLS", "false", "whether a Valkey server on another machine may be reached "
+            "without TLS (redis://): only where the network encrypts", _flag),
     Setting("DRAIN_SECONDS", "14", "that requests under way have when the process is told to stop",
             _whole(1, 600)),
     Setting("STRICT_INSTALLATION", "false", "whether a process ends instead of starting when an installed "

@@ -23,7 +23,7 @@ from caracal_server.ports.news import NewsPage, NewsStore
 BEAT_SECONDS: Final = 1.0
 PAGE: Final = 500
 REMEMBERED: Final = 5_000
-_RETENTION_US: Final = int(RETENTION.total_seconds() * 1_000_000)
+RETENTION_US: Final = int(RETENTION.total_seconds() * 1_000_000)
 
 _log = structlog.get_logger("caracal.coordinator")
 
@@ -156,6 +156,6 @@ class NewsDesk:
 
 
 def _alive(at: int, page: NewsPage) -> Alive:
-    cutoff = at - _RETENTION_US
+    cutoff = at - RETENTION_US
     matters = page.newest > cutoff
     return Alive(at, max(page.oldest, cutoff) if matters else 0, page.newest)

@@ -84,7 +84,7 @@ class NewsRoutes:
     desk: NewsDesk
     authentication: Authentication
     clock: Clock
-    places: Places = field(default_factory=Places)
+    places: Places
 
     async def follow(self, request: Request, zone_id: ZoneId) -> Response:
         caller = await self._prove(request, zone_id)

@@ -12,7 +12,7 @@ from caracal_server.coordinator.http import CoordinatorRoutes, UseCases
 from caracal_server.coordinator.idempotency import IdempotencyReceipts
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.news import NewsDesk
-from caracal_server.coordinator.news_http import NewsRoutes
+from caracal_server.coordinator.news_http import NewsRoutes, Places
 from caracal_server.coordinator.proofs import MandateProofs
 from caracal_server.coordinator.reads import DelegationReads, SessionReads
 from caracal_server.coordinator.sessions import (
@@ -74,6 +74,7 @@ class Coordinator:
     commitment: Commitment
     acts: Acts
     desk: NewsDesk
+    listeners: Places
 
     async def close(self) -> None:
         """Finish what was begun, and try once more to store what could not be.
@@ -101,7 +102,7 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
     acts = Acts()
     proofs = MandateProofs(ports.keys, settings.issuer)
     authentication = _authentication(ports, proofs)
-    desk = NewsDesk(ports.news, ports.clock, commitment.check)
+    desk, listeners = NewsDesk(ports.news, ports.clock, commitment.check), Places()
     commitment.told = desk.stored
     routes = CoordinatorRoutes(
         settings=settings,
@@ -109,11 +110,11 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
         authentication=authentication,
         acts=acts,
         use=_use_cases(coordination, _receipts(settings, ports), proofs),
-        news=NewsRoutes(desk, authentication, ports.clock),
+        news=NewsRoutes(desk, authentication, ports.clock, listeners),
     )
     bounds = SweepBounds(settings.sweep_interval, settings.sweep_limit)
     sweeper = Sweeper(coordination, acts, bounds)
-    return Coordinator(routes.table(), sweeper, commitment, acts, desk)
+    return Coordinator(routes.table(), sweeper, commitment, acts, desk, listeners)
 
 
 def _authentication(ports: CoordinatorPorts, proofs: MandateProofs) -> Authentication:

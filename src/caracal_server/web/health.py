@@ -26,28 +26,37 @@ class Failing(msgspec.Struct, frozen=True):
     detail: str
 
 
-class ReadinessReport(msgspec.Struct, frozen=True):
-    """What `/ready` answers; `ok` and `ready` say the same, as stock clients expect."""
+class ReadinessReport(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `/ready` answers; `ok` and `ready` say the same, as stock clients expect.
+
+    Attributes:
+        behind: what others wait for and this process can serve without.
+    """
 
     ok: bool
     ready: bool
     failing: tuple[Failing, ...]
+    behind: tuple[Failing, ...] = ()
 
 
 class Readiness:
     """Ready when every named check is; a check that raises fails."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        """Take the checks; what is added to the mapping later is asked as well."""
+    def __init__(
+        self, checks: Mapping[str, Check], notices: Mapping[str, Check] | None = None
+    ) -> None:
+        """Take the checks; what is added to the mappings later is asked as well.
+
+        Args:
+            checks: each has to pass.
+            notices: those that fail are reported and make nothing unready.
+        """
         self._checks = checks
+        self._notices = {} if notices is None else notices
 
     def report(self) -> ReadinessReport:
-        failing = tuple(
-            Failing(name, wrong)
-            for name, check in self._checks.items()
-            if (wrong := _ask(check)) is not None
-        )
-        return ReadinessReport(ok=not failing, ready=not failing, failing=failing)
+        failing, behind = _failing(self._checks), _failing(self._notices)
+        return ReadinessReport(ok=not failing, ready=not failing, failing=failing, behind=behind)
 
     def reply(self) -> Reply:
         """Answer 200 when ready, else 503; both with the report."""
@@ -78,6 +87,11 @@ def health_routes(readiness: Readiness, registry: CollectorRegistry) -> tuple[Ro
         Route("GET", "/ready", ready, bounded=False),
         Route("GET", "/metrics", metrics, bounded=False),
     )
+
+
+def _failing(checks: Mapping[str, Check]) -> tuple[Failing, ...]:
+    asked = ((name, _ask(check)) for name, check in checks.items())
+    return tuple(Failing(name, wrong) for name, wrong in asked if wrong is not None)
 
 
 def _ask(check: Check) -> str | None:
