@@ -36,7 +36,16 @@ class Valkey:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        arguments = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self.process = subprocess.Popen(
             [self.binary, *arguments, "--dir", self.directory, "--loglevel", "warning"],
             stdin=subprocess.DEVNULL,
@@ -46,7 +55,10 @@ class Valkey:
         while True:
             assert self.process.poll() is None, "it ended"
             assert time.monotonic() < deadline, f"not within {SECONDS} s"
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+            ):
                 return
             time.sleep(0.01)
 

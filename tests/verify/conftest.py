@@ -1,5 +1,6 @@
 """A started Caracal, and a real application behind its Gateway that verifies what the Gateway sends."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from caracal.verify.asgi import CaracalMiddleware
 from caracal.verify.clock import utc_now
 from tests.support.deployment import API, Deployment, Zone, deployed, eventually
 from tests.support.running import running_caracal
+from tests.support.valkey import Valkey, running_valkey
 
 OTHER = "resource://other"
 
@@ -91,10 +93,32 @@ def listening() -> Iterator[socket.socket]:
         yield sock
 
 
+@dataclass(frozen=True)
+class Streams:
+    """The server on which the deployment publishes, and the key that it signs with."""
+
+    server: Valkey
+    key: bytes
+    environment: dict[str, str]
+
+
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory, listening) -> Iterator[Deployment]:
+def streams(tmp_path_factory) -> Iterator[Streams]:
+    directory, key = tmp_path_factory.mktemp("streams"), os.urandom(32)
+    with running_valkey(directory) as server:
+        (directory / "url").write_text(server.url)
+        (directory / "key").write_text(key.hex())
+        environment = {
+            "CARACAL_STREAMS_URL_FILE": str(directory / "url"),
+            "CARACAL_STREAMS_KEY_FILE": str(directory / "key"),
+        }
+        yield Streams(server, key, environment)
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory, listening, streams) -> Iterator[Deployment]:
     authority = f"127.0.0.1:{listening.getsockname()[1]}"
-    egress = {"CARACAL_PRIVATE_EGRESS_HOSTS": authority}
+    egress = {"CARACAL_PRIVATE_EGRESS_HOSTS": authority} | streams.environment
     upstream = SimpleNamespace(url=f"http://{authority}")
     data = tmp_path_factory.mktemp("verify") / "data"
     with running_caracal(data, environment=egress) as running, deployed(running, upstream) as it:

@@ -7,7 +7,7 @@ publisher that stopped, and entries that somebody took out, are told from a quie
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from caracal.verify import clock
 from caracal.verify.following import Following
@@ -23,6 +23,10 @@ from caracal.verify.valkey_feed import (
 )
 from caracal.wire.revocation_feed import InvalidMessage, read_fields
 from caracal.wire.revocation_streams import EVERYTHING, MIN_KEY_BYTES
+
+PATIENCE: Final = 10
+"""How many reads may find nothing before everything is read again."""
+_START: Final = "0-0"
 
 
 class CaracalStream:
@@ -63,7 +67,8 @@ class CaracalStream:
         self._key = key
         self._now = now
         self._seconds = seconds
-        self._after = "0-0"
+        self._after = _START
+        self._empty = 0
 
     async def follow(self) -> NoReturn:
         """Read until cancelled; what goes wrong is tried again after a second."""
@@ -82,10 +87,14 @@ class CaracalStream:
         asked = {EVERYTHING: self._after}
         async with asyncio.timeout(READ_SECONDS):
             answer = await self._client.xread(asked, count=BATCH, block=BLOCK_MS)
-        for _stream, entries in batches(answer):
-            for entry, fields in entries:
-                self._apply(fields)
-                self._after = entry
+        found = [row for _stream, entries in batches(answer) for row in entries]
+        for entry, fields in found:
+            self._apply(fields)
+            self._after = entry
+        self._empty = 0 if found else self._empty + 1
+        if self._empty > PATIENCE:
+            # The publisher adds every second: a stream that was begun anew may count from elsewhere.
+            self._after, self._empty = _START, 0
 
     def _apply(self, fields: dict[str, str]) -> None:
         try:

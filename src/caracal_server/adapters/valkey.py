@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from caracal.tokens.secret import Secret
 from caracal.wire.revocation_feed import InvalidMessage, read_fields
 from caracal.wire.revocation_streams import EVERYTHING, StreamEntry, proven
-from caracal_server.ports.streams import StreamsUnavailable
+from caracal_server.ports.streams import StreamsCut, StreamsUnavailable
 
 TIMEOUT_SECONDS: Final = 5.0
 MAX_LENGTH: Final = 100_000
@@ -67,18 +67,25 @@ class ValkeyStreams:
             return 0
         return 0 if message is None else message.position
 
-    async def add(self, entries: Sequence[StreamEntry], *, matters_from: int) -> None:
+    async def add(
+        self, entries: Sequence[StreamEntry], *, last: str | None, matters_from: int
+    ) -> str:
         oldest = str(max(0, matters_from // 1_000 - SLACK_MS))
         with _translated():
             async with self._client.pipeline(transaction=True) as together:
+                # In a pipeline these only note commands down.
+                if last is not None:
+                    _ = together.xrange(EVERYTHING, last, last)
                 for entry in entries:
                     bound: dict[str, Any] = (
                         {"minid": oldest} if entry.stream == EVERYTHING else {"maxlen": MAX_LENGTH}
                     )
                     fields: dict[Any, Any] = dict(entry.fields)
-                    # In a pipeline this only notes the command down.
                     _ = together.xadd(entry.stream, fields, approximate=True, **bound)
-                await together.execute()
+                answers: list[Any] = await together.execute()
+        if last is not None and not answers[0]:
+            raise StreamsCut
+        return str(answers[-1])
 
     async def close(self) -> None:
         await self._client.aclose()

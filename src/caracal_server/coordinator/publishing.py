@@ -14,10 +14,8 @@ from caracal.wire.revocation_feed import Alive, Told, alive_fields
 from caracal.wire.revocation_streams import EVERYTHING, StreamEntry, entries_of, signed
 from caracal_server.coordinator.news import RETENTION_US, Batch, NewsDesk
 from caracal_server.ports.clock import Clock
-from caracal_server.ports.streams import RevocationStreams, StreamsUnavailable
+from caracal_server.ports.streams import RevocationStreams, StreamsCut, StreamsUnavailable
 
-CHECK_SECONDS: Final = 5.0
-"""How often the streams are asked whether they still hold what was added."""
 AGAIN_SECONDS: Final = 1.0
 LATE_SECONDS: Final = 10.0
 
@@ -37,6 +35,8 @@ class StreamPublisher:
         self._key = key
         self._as_of = clock.now_us()
         self._why = "nothing was published yet"
+        self._anew = False
+        """Whether everything is to be published again, until it has been."""
         self.published = 0
         """How many news since the start; those that were told again are counted again."""
 
@@ -53,7 +53,11 @@ class StreamPublisher:
     async def run(self) -> None:
         while not self._desk.closed:
             try:
-                await self._publish()
+                await self._publish(0 if self._anew else await self._streams.position())
+            except StreamsCut:
+                # What is left may end where all of it did: only from the start nothing is missed.
+                self._anew = True
+                self._failed("the streams lost what was on them")
             except (StreamsUnavailable, Unavailable) as fault:
                 self._failed(str(fault))
             except Exception as fault:  # noqa: BLE001 (whoever reads the streams sees that it stopped)
@@ -65,23 +69,19 @@ class StreamPublisher:
             _log.warning("revocations_not_published", why=why)
         self._why = why
 
-    async def _publish(self) -> None:
-        """Publish from where the streams end, until they turn out to end elsewhere."""
-        place = await self._streams.position()
-        checked = self._clock.monotonic()
+    async def _publish(self, place: int) -> None:
+        """Publish what comes after `place`, for as long as the streams hold what was published."""
+        last: str | None = None
         async for batch in self._desk.follow(place):
-            if self._clock.monotonic() - checked >= CHECK_SECONDS:
-                if await self._streams.position() != place:
-                    return
-                checked = self._clock.monotonic()
-            entries = [*self._entries(batch, place)]
+            entries = self._entries(batch, place)
             if entries:
-                await self._streams.add(entries, matters_from=_matters_from(batch))
+                matters_from = _matters_from(batch)
+                last = await self._streams.add(entries, last=last, matters_from=matters_from)
                 self.published += len(batch.rows)
             place = batch.place
             if batch.alive is not None:
                 self._as_of = batch.alive.at
-                self._why = ""
+                self._why, self._anew = "", False
 
     def _entries(self, batch: Batch, place: int) -> list[StreamEntry]:
         found: list[StreamEntry] = []

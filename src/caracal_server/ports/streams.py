@@ -10,6 +10,10 @@ class StreamsUnavailable(Exception):
     """The streams can not be read or written; what was being added may be there or not."""
 
 
+class StreamsCut(Exception):
+    """What was added before is not on the streams any more."""
+
+
 class RevocationStreams(Protocol):
     """Streams on a server that is not ours. Calls take seconds at most."""
 
@@ -21,12 +25,23 @@ class RevocationStreams(Protocol):
         """
         ...
 
-    async def add(self, entries: Sequence[StreamEntry], *, matters_from: int) -> None:
-        """Add entries, all or nothing, in order.
+    async def add(
+        self, entries: Sequence[StreamEntry], *, last: str | None, matters_from: int
+    ) -> str:
+        """Add at least one entry to the stream of everything, all or nothing, in order.
 
         Entries that were added before `matters_from` (microseconds since 1970) may be dropped.
 
+        Args:
+            entries: what is added.
+            last: what the call before returned.
+            matters_from: see above.
+
+        Returns:
+            What tells the last of them from all others.
+
         Raises:
             StreamsUnavailable: they may be there or not.
+            StreamsCut: they are there, and `last` is not.
         """
         ...
