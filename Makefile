@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 # Tools whose dependencies disagree with ours, or that are not to be mixed with them, live apart.
-TOOLS := checkov clients judges semgrep trestle
+TOOLS := checkov clients judges semgrep trestle valkey
 # Two of the judges and some of the clients ask for a newer Python than the floor, and run on the floor.
 clients_PIP := --ignore-requires-python
 clients_PYTHON := 3.12
@@ -38,7 +38,7 @@ help:
 demo: $(DEMO_READY)
 	@$(BIN)/caracal demo $(if $(KEEP),--keep)
 
-test: $(VENV)/dev.stamp $(VENV)/tools/clients.stamp $(VENV)/tools/judges.stamp
+test: $(VENV)/dev.stamp $(VENV)/tools/clients.stamp $(VENV)/tools/judges.stamp $(VENV)/tools/valkey.stamp
 	@$(BIN)/python -m tools.run_tests $(ARGS)
 
 assurance: $(VENV)/dev.stamp $(VENV)/lock.stamp $(TOOLS:%=$(VENV)/tools/%.stamp)
@@ -91,7 +91,7 @@ lock: $(VENV)/lock.stamp
 	@for name in server demo; do \
 	  $(COMPILE) --constraint requirements/dev.txt --extra $$name \
 	    pyproject.toml requirements/build.in -o requirements/$$name.txt || exit; done
-	@$(COMPILE) --constraint requirements/dev.txt --extra server --extra postgres \
+	@$(COMPILE) --constraint requirements/dev.txt --extra server --extra postgres --extra valkey \
 	  pyproject.toml -o requirements/image.txt
 	@$(COMPILE) --constraint requirements/dev.txt --extra release \
 	  pyproject.toml requirements/cli.in -o requirements/cli.txt
