@@ -34,8 +34,10 @@ from caracal_server.adapters.sql.tables import metadata
 from caracal_server.audit.integrity import Integrity
 from caracal_server.audit.sequencer import Sequencer
 from caracal_server.audit.settings import AuditSettings
+from caracal_server.coordinator.callers import Authentication
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
+from caracal_server.coordinator.proofs import MandateProofs
 from caracal_server.coordinator.service import Coordinator, CoordinatorPorts, make_coordinator
 from caracal_server.coordinator.settings import CoordinatorSettings
 from caracal_server.ports.evidence import EvidenceQuery
@@ -293,6 +295,17 @@ class World:
             (entry.kind.value, entry.verdict.value, entry.reason)
             for entry in await self.entries(**filters)
         ]
+
+    def authentication(self) -> Authentication:
+        """Proves callers as the Coordinator does."""
+        proofs = MandateProofs(self.keys, ISSUER)
+        return Authentication(
+            clock=self.clock,
+            directory=self.zones,
+            proofs=proofs,
+            authority=self.graphs,
+            operators=operators,
+        )
 
     async def stored(self) -> LiveGraphs:
         """The graphs as a process that starts now would find them."""

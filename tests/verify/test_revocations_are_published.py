@@ -233,5 +233,12 @@ def test_what_was_not_published_before_the_process_died_is_published_after(
     running = start_caracal(data, environment=environment)
     try:
         eventually(lambda: on(valkey, SESSIONS, agent_session_id=session))
+        url = f"{running.control}/zones/{zone.id}/revocations"
+        with httpx.stream("GET", url, headers=running.operator, trust_env=False) as listening:
+            lines = listening.iter_lines()
+            while "event: alive" not in next(lines):
+                continue
+            running.process.terminate()
+            assert len(list(lines)) < 100, "who listens does not hold the process up"
     finally:
         assert running.stop() == 0

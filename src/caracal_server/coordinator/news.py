@@ -46,18 +46,27 @@ class Batch:
 class NewsDesk:
     """Reads what is stored, and lets others follow it."""
 
-    def __init__(self, store: NewsStore, clock: Clock, owed: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        store: NewsStore,
+        clock: Clock,
+        owed: Callable[[], str | None],
+        *,
+        remembered: int = REMEMBERED,
+    ) -> None:
         """Begin with nothing read.
 
         Args:
             store: where the news are kept, in order.
             clock: says as of when all is told.
             owed: what is in force and not stored yet, if anything is: then nobody is told that all is.
+            remembered: how many news are held in memory.
         """
         self._store = store
         self._clock = clock
         self._owed = owed
-        self._recent: deque[Numbered] = deque(maxlen=REMEMBERED)
+        self._remembered = remembered
+        self._recent: deque[Numbered] = deque(maxlen=remembered)
         self._recent_after = 0
         """The recent news are all that came after this position."""
         self._alive: Alive | None = None
@@ -114,7 +123,7 @@ class NewsDesk:
         self._announce()
 
     def _remember(self, page: NewsPage) -> None:
-        overflow = len(self._recent) + len(page.rows) - REMEMBERED
+        overflow = len(self._recent) + len(page.rows) - self._remembered
         if overflow > 0:
             held = (*self._recent, *page.rows)
             self._recent_after = held[overflow - 1].position

@@ -85,6 +85,7 @@ class NewsRoutes:
     authentication: Authentication
     clock: Clock
     places: Places
+    send_seconds: float = SEND_SECONDS
 
     async def follow(self, request: Request, zone_id: ZoneId) -> Response:
         caller = await self._prove(request, zone_id)
@@ -149,7 +150,7 @@ class _Listening(Response):
         async with contextlib.aclosing(messages):
             try:
                 async for body in messages:
-                    async with asyncio.timeout(SEND_SECONDS):
+                    async with asyncio.timeout(self._routes.send_seconds):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
             except (RequestRefused, Unavailable):
                 pass  # It comes back, and is told what is wrong in the answer.
