@@ -6,6 +6,7 @@ def test_verifying_imports_no_service_and_no_framework():
     code = """
 import sys
 import caracal.verify, caracal.verify.asgi, caracal.verify.wsgi, caracal.verify.valkey_feed
+import caracal.verify.caracal_stream, caracal.verify.sse_feed, caracal.verify.application_tokens
 unwanted = {"caracal_server", "starlette", "uvicorn", "redis", "cedarpy", "sqlalchemy", "yaml"}
 assert not unwanted & set(sys.modules), unwanted & set(sys.modules)
 """

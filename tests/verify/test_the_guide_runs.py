@@ -11,7 +11,7 @@ from caracal.verify import CacheRules, Code, NotVerified, Settings
 from caracal.verify.key_cache import KeyCache
 from caracal.verify.requirements import DEFAULT_LEEWAY, Requirements
 from caracal.verify.revocations import DEFAULT_MAX_AGE
-from tests.support.deployment import API
+from tests.support.deployment import API, eventually
 
 _PAGE = (Path(__file__).parents[2] / "docs/verify.md").read_text()
 _BLOCKS = re.findall(r"^```python\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
@@ -23,10 +23,16 @@ def page(protected) -> dict:
     authority = protected.zone.agent().authority()
     answer = authority.call("/orders")
     assert answer.status_code == 200, answer.text
-    names = {"header": answer.json()["seen"], "application_expected": authority.agent.application}
+    server, secret = protected.zone.applications["helper"]
+    names = {
+        "header": answer.json()["seen"],
+        "application_expected": authority.agent.application,
+        "secret": secret,
+    }
     for block in _BLOCKS:
         real = block.replace("https://caracal.example", protected.zone.deployment.running.control)
         real = real.replace('"01J00000000000000000000000"', repr(protected.zone.id))
+        real = real.replace('"01J00000000000000000000002"', repr(server))
         exec(compile(real, "docs/verify.md", "exec"), names)
     return names
 
@@ -45,7 +51,12 @@ def test_each_block_does_what_the_page_says(page):
         assert http.get("/orders").status_code == 401
         assert http.get("/x", headers={"authorization": page["header"]}).text == application
     assert page["keys"].keys(_kid(page["header"]))
-    assert len(page["view"].view) == 1
+    assert len(page["view"].view) >= 1
+    page["thread"].start()
+    eventually(lambda: page["view"].age < page["view"].max_age)
+    page["stop"].set()
+    page["thread"].join(20)
+    assert not page["thread"].is_alive()
 
 
 async def _get(app, header) -> httpx.Response:
