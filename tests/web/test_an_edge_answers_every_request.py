@@ -188,6 +188,19 @@ async def test_readiness_names_what_fails():
         assert response.status_code == (200 if expected["ok"] else 503)
 
 
+async def test_what_others_wait_for_is_reported_and_makes_nothing_unready():
+    readiness = Readiness({"store": lambda: None}, {"streams": lambda: "11 s behind"})
+    async with _client(health_routes(readiness, CollectorRegistry())) as client:
+        response = await client.get("/ready")
+    assert response.status_code == 200
+    assert response.json() == {
+        "ok": True,
+        "ready": True,
+        "failing": [],
+        "behind": [{"check": "streams", "detail": "11 s behind"}],
+    }
+
+
 async def test_metrics_are_prometheus_text():
     registry = CollectorRegistry()
     Counter("calls", "Calls.", registry=registry).inc()

@@ -1,5 +1,6 @@
 """Streams on a Valkey (or Redis) server."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -96,5 +97,14 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError, ValueError) as fault:
+        _require_wanted()
         # The words of a server may repeat what it was sent.
         raise StreamsUnavailable(type(fault).__name__) from None
+    _require_wanted()
+
+
+def _require_wanted() -> None:
+    """The client turns a cancellation into an error of the connection, or loses it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -11,7 +11,10 @@ def run_until_left(running: Coroutine[Any, Any, None]) -> Callable[[], Awaitable
     task = asyncio.create_task(running)
 
     async def end() -> None:
-        task.cancel()
+        # Once is enough, unless what it waits for loses a cancellation.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait((task,), timeout=1)
         with contextlib.suppress(asyncio.CancelledError):
             await task
 

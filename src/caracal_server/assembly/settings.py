@@ -180,7 +180,7 @@ SETTINGS: Final = (
     Setting("WITNESS_REFUSE", "false", "whether require also refuses new decisions beyond the bound",
             _flag),
     Setting("STREAMS_URL_FILE", "", "holds the URL of the Valkey or Redis server on which revocations are "
-            "published: rediss://user:password@host:port/0; not published when empty", _file),
+            "published: rediss://host:port/0; not published when empty", _file),
     Setting("STREAMS_KEY_FILE", "", "holds the key that signs what is published, in hexadecimal, at least "
             "32 bytes; whoever reads the streams needs it as well", _file),
     Setting("STREAMS_CA_FILE", "", "certificates, in PEM, that the Valkey server is verified with, besides "

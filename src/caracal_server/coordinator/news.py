@@ -5,6 +5,7 @@ reaches back far enough and from the store where it does not. So the slowest cos
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -100,10 +101,7 @@ class NewsDesk:
             except Exception as fault:  # noqa: BLE001 (followers are not told that all is well meanwhile)
                 self._alive = None
                 _log.error("news_not_read", error=type(fault).__name__)
-            try:
-                await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
-            except TimeoutError:
-                continue
+            await _wait(self._wake, BEAT_SECONDS)
 
     async def look(self) -> None:
         """Read what is new.
@@ -149,10 +147,7 @@ class NewsDesk:
             yield Batch(rows, place, alive)
             if len(rows) == PAGE:
                 continue
-            try:
-                await asyncio.wait_for(told.wait(), 2 * BEAT_SECONDS)
-            except TimeoutError:
-                continue
+            await _wait(told, 2 * BEAT_SECONDS)
 
     async def _next(self, place: int) -> tuple[tuple[Numbered, ...], Alive | None]:
         alive = self._alive
@@ -162,6 +157,13 @@ class NewsDesk:
         else:
             rows = (await self._store.news(place, PAGE)).rows
         return rows, None if len(rows) == PAGE else alive
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    # `wait_for` of Python 3.11 loses a cancellation that comes together with the event.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _alive(at: int, page: NewsPage) -> Alive:
