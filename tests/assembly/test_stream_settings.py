@@ -6,7 +6,7 @@ from caracal_server.assembly.revocation_streams import streams_of
 from caracal_server.assembly.settings import SettingInvalid, read_settings
 
 KEY = "a1" * 32
-SECRET = "open" + "sesame"
+WORD = "open" + "sesame"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_nothing_is_published_unless_both_are_named(settings):
 @pytest.mark.parametrize(
     "url",
     [
-        f"rediss://user:{SECRET}@valkey.example:6380/0",
+        f"rediss://user:{WORD}@valkey.example:6380/0",
         "redis://127.0.0.1:6379/0",
         "redis://[::1]/1",
         "redis://localhost",
@@ -42,17 +42,17 @@ def test_nothing_is_published_unless_both_are_named(settings):
 def test_an_address_with_tls_or_on_this_machine_will_do(settings, url):
     found = settings(f"{url}\n", f"{KEY}\n")
     assert (found.url.reveal(), found.key.reveal()) == (url, KEY)
-    assert SECRET not in repr(found)
+    assert WORD not in repr(found)
     assert KEY not in repr(found)
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        f"redis://user:{SECRET}@valkey.example",
+        f"redis://user:{WORD}@valkey.example",
         "redis://10.0.0.1",
         "rediss://valkey.example?ssl_cert_reqs=none",
-        f"rediss://valkey.example#{SECRET}",
+        f"rediss://valkey.example#{WORD}",
         "http://valkey.example",
         "rediss://valkey.example:port",
         "rediss://[",
@@ -63,7 +63,7 @@ def test_an_address_with_tls_or_on_this_machine_will_do(settings, url):
 def test_any_other_address_is_refused_and_not_shown(settings, url):
     with pytest.raises(SettingInvalid) as refused:
         settings(url, KEY)
-    assert SECRET not in str(refused.value)
+    assert WORD not in str(refused.value)
 
 
 def test_a_network_that_encrypts_may_be_named(settings):

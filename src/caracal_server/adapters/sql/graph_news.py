@@ -12,7 +12,7 @@ from caracal.authority.news import Happened, News, Numbered, Why, news_of
 from caracal.authority.revocation import RETENTION
 from caracal.authority.sessions import Status
 from caracal_server.adapters.sql.instants import to_us
-from caracal_server.adapters.sql.statements import Row, RowsInsert
+from caracal_server.adapters.sql.statements import Rendered, Row, RowsInsert
 from caracal_server.adapters.sql.tables import news, session
 from caracal_server.ports.news import NewsPage
 
@@ -21,7 +21,7 @@ ORDER_LOCK = 0x0CA2ACA2
 
 _insert = RowsInsert(news)
 _lock = text("SELECT pg_advisory_xact_lock(:key)")
-_newest = select(func.max(news.c.position))
+_newest = Rendered((), lambda _: select(func.max(news.c.position)))
 _oldest = select(func.min(news.c.position))
 
 
@@ -48,7 +48,7 @@ def write_news(
         return
     if connection.dialect.name == "postgresql":
         connection.execute(_lock, {"key": ORDER_LOCK})
-    position = connection.execute(_newest).scalar() or 0
+    position = _position(connection)
     rows: list[Row] = []
     for one in told:
         position = max(position + 1, one.at)
@@ -77,15 +77,13 @@ def read_news(connection: Connection, after: int, limit: int) -> NewsPage:
             for row in rows
         ),
         oldest=connection.execute(_oldest).scalar() or 0,
-        newest=connection.execute(_newest).scalar() or 0,
+        newest=_position(connection),
     )
 
 
 def drop_news(connection: Connection, now: datetime, limit: int) -> int:
     """Drop what every mandate that it could end has outlived, but never the newest."""
-    newest = connection.execute(_newest).scalar()
-    if newest is None:
-        return 0
+    newest = _position(connection)
     expired = (news.c.position <= to_us(now - RETENTION)) & (news.c.position < newest)
     last = connection.execute(
         select(news.c.position).where(expired).order_by(news.c.position).limit(limit)
@@ -93,6 +91,13 @@ def drop_news(connection: Connection, now: datetime, limit: int) -> int:
     if last:
         connection.execute(delete(news).where(news.c.position <= last[-1].position))
     return len(last)
+
+
+def _position(connection: Connection) -> int:
+    """Of the newest; 0 when there are none."""
+    row = _newest.run(connection).fetchone()
+    position: int = (None if row is None else row[0]) or 0
+    return position
 
 
 def _sessions_of(connection: Connection, removed: News) -> Iterable[News]:
