@@ -1,13 +1,13 @@
 """What ended, in order, for those outside who follow revocations.
 
-Revision ID: 0013
+Revision ID: 0009
 Revises: 0008
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
+revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
