@@ -19,6 +19,16 @@ class GovernedTransport(httpx.BaseTransport):
         self._source = source
         self._closed = False
 
+    def open(self) -> None:
+        """Open its session now, and not with the first request.
+
+        Raises:
+            CaracalError: there is none to be had.
+        """
+        if self._closed:
+            raise closed(CALL)
+        self._source.current()
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request with a fresh mandate, once.
 
@@ -64,6 +74,16 @@ class AsyncGovernedTransport(httpx.AsyncBaseTransport):
         self._governed = governed
         self._source = source
         self._closed = False
+
+    async def open(self) -> None:
+        """Open its session now, and not with the first request.
+
+        Raises:
+            CaracalError: there is none to be had.
+        """
+        if self._closed:
+            raise closed(CALL)
+        await self._source.current()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request with a fresh mandate, once.

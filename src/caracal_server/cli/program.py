@@ -17,6 +17,7 @@ COMMANDS = {
     "up": "up",
     "serve": "serve",
     "provision": "provision",
+    "run": "run",
     "apply": "apply",
     "status": "status",
     "zone": "zones",
