@@ -7,7 +7,7 @@ from typing import Final
 import httpx
 
 from caracal.run.routes import ToHost, ToResource
-from caracal.wire.calls.refusals import CaracalError, SessionEnded
+from caracal.wire.calls.refusals import CaracalError
 from caracal.wire.headers import forwardable_request_headers
 from caracal.wire.upstream_url import UpstreamUrl
 
@@ -104,9 +104,8 @@ class Exchange:
             self.say(line)
 
     def tell_refusal(self, error: CaracalError) -> None:
-        """Say it when it concerns all that the program does; other refusals are between the two."""
-        if isinstance(error, SessionEnded) or error.temporary:
-            self.tell(f"{error.description} [{error.code}]; {error.fix}")
+        """Say why; many programs show their user no more than a number."""
+        self.tell(f"{error.description} [{error.code}]; {error.fix}")
 
 
 def _url(where: UpstreamUrl, target: str) -> httpx.URL:

@@ -135,7 +135,11 @@ class Program:
         if not self.terminal.held:
             return
         self.terminal.hand_to(os.getpgrp())
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         os.killpg(os.getpgrp(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # To this thread, which does not go on before somebody continues it; a group's signal can be late.
+        signal.raise_signal(signal.SIGTSTP)
         if os.tcgetpgrp(_STDIN) == os.getpgrp():
             self.terminal.hand_to(self.pid)
         self.signal(signal.SIGCONT)
