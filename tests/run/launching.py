@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from tests.support.deployment import API, READ, WRITE, Zone
 from tests.support.running import COMMAND, listen_to_interrupts
 
 SECONDS = 60
-SHOW = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
+SAVE = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 
 
 @dataclass(slots=True)
@@ -89,12 +90,13 @@ class Launching:
 
     @contextmanager
     def waiting(self, **more) -> Iterator[tuple[subprocess.Popen, Mapping[str, str]]]:
-        """A program that prints its environment, and ends when its input does."""
-        script = f"{SHOW}; import sys; sys.stdin.read()"
-        with self.started(sys.executable, "-c", script, **more) as process:
-            line = process.stdout.readline()
-            assert line, process.stderr.read().decode()
-            yield process, json.loads(line)
+        """A program that says what its environment is, and ends when its input does."""
+        # Through a file: what it prints is redacted.
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
+            script = f"{SAVE}; print(flush=True); sys.stdin.read()"
+            with self.started(sys.executable, "-c", script, file.name, **more) as process:
+                assert process.stdout.readline(), process.stderr.read().decode()
+                yield process, json.load(file)
 
 
 def found(program: str) -> str:

@@ -28,9 +28,9 @@ class _Error(msgspec.Struct):
     """The members that clients of models show."""
 
     message: str
-    type: str
     code: str
-    request_id: str
+    request_id: str = ""
+    type: str = "caracal_refused"
 
 
 class _Body(msgspec.Struct):
@@ -54,29 +54,31 @@ def unproven() -> Answer:
     return Answer(answer.status, (*answer.headers, challenge), answer.body)
 
 
-def refused(
-    refusal: Refusal, *, json: bool, request_id: str = "", wait: float | None = None
-) -> Answer:
-    """A refusal: JSON for programs that ask for it, else a line of text, which git shows too."""
-    message = f"caracal: {refusal.message} [{refusal.code}]"
-    if json:
-        error = _Error(message, "caracal_refused", refusal.code, request_id)
-        body, kind = msgspec.json.encode(_Body(error)), "application/json"
-    else:
-        body, kind = f"{message}\n".encode(), "text/plain; charset=utf-8"
-    headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-    if request_id:
-        headers.append(("X-Request-Id", request_id))
-    if wait is not None:
-        headers.append(("Retry-After", str(round(wait))))
-    return Answer(refusal.status, tuple(headers), body)
+def refused(refusal: Refusal, *, json: bool) -> Answer:
+    """A refusal: JSON for programs that ask for it, else a line of text."""
+    message = f"{refusal.message} [{refusal.code}]"
+    return _answer(refusal.status, _Error(f"caracal: {message}", refusal.code), (), json=json)
 
 
 def refused_by_caracal(error: CaracalError, *, json: bool) -> Answer:
     """What the STS or the Gateway refused; 403 unless the request is wrong or may succeed later."""
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), _FORBIDDEN)
-    refusal = Refusal(status, error.code, str(error))
-    return refused(refusal, json=json, request_id=error.request_id, wait=error.retry_after)
+    more = []
+    if error.request_id:
+        more.append(("X-Request-Id", error.request_id))
+    if error.retry_after is not None:
+        more.append(("Retry-After", str(round(error.retry_after))))
+    told = _Error(f"caracal: {error}", error.code, error.request_id)
+    return _answer(status, told, tuple(more), json=json)
+
+
+def _answer(status: int, error: _Error, more: tuple[tuple[str, str], ...], *, json: bool) -> Answer:
+    if json:
+        body, kind = msgspec.json.encode(_Body(error)), "application/json"
+    else:
+        body, kind = f"{error.message}\n".encode(), "text/plain; charset=utf-8"
+    headers = (("Content-Type", kind), ("Content-Length", str(len(body))), *more)
+    return Answer(status, headers, body)
 
 
 def wants_json(headers: Iterable[tuple[bytes, bytes]]) -> bool:

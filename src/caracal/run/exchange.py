@@ -84,7 +84,7 @@ class Exchange:
         else:
             query = f"?{asked.url.query}" if asked.url.query else ""
             url, base = _url(asked.url, asked.url.path + query), ""
-            transport, headers = self.direct, _direct(outgoing.headers)
+            transport, headers = self.direct, _direct(outgoing.headers, asked.url)
         request = httpx.Request(
             outgoing.method.decode("ascii"),
             url,
@@ -119,10 +119,12 @@ def _governed(headers: tuple[Header, ...]) -> tuple[Header, ...]:
     return (*forwardable_request_headers(headers), *(traced if len(traced) == 1 else ()))
 
 
-def _direct(headers: tuple[Header, ...]) -> tuple[Header, ...]:
+def _direct(headers: tuple[Header, ...], url: UpstreamUrl) -> tuple[Header, ...]:
     own = tuple(each for each in headers if each[0] in _CREDENTIALS)
     without = frozenset(_CREDENTIALS)
-    return (*forwardable_request_headers(headers, without=without), *own)
+    kept = forwardable_request_headers(headers, without=without)
+    # httpx adds no Host to a request that comes with its stream.
+    return ((b"host", url.authority.encode()), *kept, *own)
 
 
 def _returned(headers: list[Header], base: str) -> tuple[Header, ...]:

@@ -25,7 +25,7 @@ _READ: Final = 64 * 1024
 _HTTP_1_1: Final = b"1.1"
 _AMBIGUOUS: Final = Refusal(400, "framing_ambiguous", "length and chunks do not go together")
 _MALFORMED: Final = Refusal(400, "request_malformed", "this is no HTTP/1.1 request")
-_UNANSWERED: Final = Refusal(502, "gateway_unanswered", "the Gateway gave no answer")
+_UNANSWERED: Final = Refusal(502, "no_answer", "no answer came")
 
 
 class _Over(Exception):
