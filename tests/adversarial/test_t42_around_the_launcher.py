@@ -27,7 +27,7 @@ def launching(deployment):
 @pytest.fixture(scope="module")
 def inside(launching):
     """A wrapped program's environment, and its launcher's process."""
-    with launching.waiting(AWS_SECRET_ACCESS_KEY="in-the-shell") as (process, environment):
+    with launching.waiting(CLOUD_LOGIN="in-the-shell") as (process, environment):
         yield environment | {"LAUNCHER": str(process.pid)}
 
 

@@ -46,7 +46,8 @@ def test_a_bare_caracal_shows_the_help(cli):
 def test_every_command_has_help_and_json(cli, words):
     ended = cli(*filter(None, words), "--help")
     assert ended.code == 0
-    assert "--json" in ended.out
+    if words[0] != "run":  # what it prints is its program's
+        assert "--json" in ended.out
 
 
 def test_the_version_is_one_line_or_one_document(cli):

@@ -82,7 +82,7 @@ def thinking(deployment, models) -> Launching:
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])
 def test_a_client_gets_an_answer_with_a_key_that_it_never_has(thinking, models, client):
-    own = {"OPENAI_API_KEY": "from-the-shell", "ANTHROPIC_API_KEY": "from-the-shell"}
+    own = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY"), "from-the-shell")
     done = thinking.run(str(PYTHON), "-c", PROGRAMS[client], "whole", **own)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{SENTENCE}\n"
