@@ -235,7 +235,7 @@ def test_ctrl_z_stops_both_and_both_go_on(launching):
         os.write(terminal, b"\x1a")
         _read_until(terminal, b"Stopped")
         os.write(terminal, b"fg\n")
-        _read_until(terminal, b"caracal_server.cli")
+        _read_until(terminal, b"caracal.run")
         os.write(terminal, b"on\n")
         _read_until(terminal, b"read on")
         _read_until(terminal, b"shell>")
@@ -257,7 +257,7 @@ def test_the_launcher_hides_its_memory(launching):
 
 
 def test_it_runs_where_only_the_package_for_agents_is(launching):
-    """Without typer, which that package does not bring: by the module, and by the program's entry."""
+    """Without typer, which that package does not bring, as well as with it."""
     without = (
         "import importlib.util, sys\n"
         "find = importlib.util.find_spec\n"
@@ -267,9 +267,9 @@ def test_it_runs_where_only_the_package_for_agents_is(launching):
         "assert 'typer' not in sys.modules\n"
     )
     arguments = launching.command("sh", "-c", "echo $CARACAL_URL_API")[3:]
-    for start in (["-c", without, *arguments], ["-m", "caracal.run", *arguments[1:]]):
+    for start in (["-c", without], ["-m", "caracal_server.cli"]):
         done = subprocess.run(
-            [sys.executable, *start],
+            [sys.executable, *start, "run", *arguments],
             capture_output=True,
             check=False,
             timeout=60,
