@@ -58,8 +58,9 @@ FIELDS: Final = {
                    "called", "acts"),
     "actor": Told("the operator: name and token id", "acts of operators"),
     "digest": Told("SHA-256 of what was applied or exported; at a start of the settings, which hold no "
-                   "secret; the root of a shard's tree",
-                   "`zone.apply`, `service.start`, `evidence.export`, `shard.checkpoint`"),
+                   "secret; the root of a shard's tree; of a tool's definition in RFC 8785 form",
+                   "`zone.apply`, `service.start`, `evidence.export`, `shard.checkpoint`, "
+                   "`tool.seen`, `tool.changed`, `tool.accept`"),
     "code": Told("SHA-256 over the installed files, as `caracal verify-install` prints it",
                  "`service.start`", _HASH),
     "code_state": Told("`intact`, `different` or `unknown`: held to the wheel's RECORD", "`service.start`"),

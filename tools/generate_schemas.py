@@ -52,7 +52,14 @@ _POLICY_FILE = {
 }
 _OPERATION_KEY = "^[A-Z]{1,20} /[!-~]{0,511}$"
 _NAME_KEY = r"^[^*\s]([^*]{0,510}[^*\s])?\*?$|^\*$"
-_OF_AN_API: dict[str, Any] = {"properties": {"tools": False, "prompts": False, "resources": False}}
+_OF_AN_API: dict[str, Any] = {
+    "properties": {
+        "tools": False,
+        "prompts": False,
+        "resources": False,
+        "definitions": {"const": "first_use"},
+    }
+}
 _OF_A_SERVER: dict[str, Any] = {
     "properties": {"operations": False, "enforcement": {"const": "enforced"}}
 }

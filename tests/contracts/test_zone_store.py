@@ -18,6 +18,7 @@ from caracal.authority.resources import (
 )
 from caracal.authority.scopes import Scope, ScopeSet
 from caracal.authority.subjects import SubjectIssuer
+from caracal.authority.tool_pins import Pinning, ToolPin
 from caracal.authority.zones import Application, CredentialKind, Provider
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.ports.zones import PolicyVersion, ZoneRecord
@@ -86,6 +87,7 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
                 tools=NameTable((NameRule("search", Scope("tickets:read")),)),
                 prompts=NameTable((NameRule("*", Scope("tickets:read")),)),
                 contents=NameTable((NameRule("file:///a*", Scope("tickets:read")),)),
+                definitions=Pinning.ACCEPTED,
             ),
         ),
         policy=PolicyVersion("sha256:1", "permit (principal, action, resource);", AT),
@@ -95,6 +97,19 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
         subject_issuers=(
             SubjectIssuer("https://b.example", "https://b.example/keys", "app"),
             SubjectIssuer("https://a.example", "https://a.example/keys?", "https://app.example"),
+        ),
+        tool_pins=(
+            ToolPin(
+                resource=ResourceId(f"{zone_id}-s"),
+                tool="search",
+                digest="1",
+                text='{"name":"search"}',
+                held="2",
+                held_text='{"name":"search","title":"other"}',
+                seen_at=AT,
+                accepted_by="op",
+            ),
+            ToolPin(resource=ResourceId(f"{zone_id}-s"), tool="b", seen_at=AT),
         ),
     )
     return replace(record, **changes)
@@ -124,6 +139,7 @@ async def test_a_zone_is_replaced_whole(store, zone_id):
         sealed_credentials={},
         credential_fingerprints={},
         subject_issuers=(),
+        tool_pins=(),
     )
     await store.save(bare, expected_revision=1)
 

@@ -40,6 +40,11 @@ class McpServer:
     url: str
     received: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     misbehaves: Response | None = None
+    tools: list[dict[str, Any]] = field(
+        default_factory=lambda: [
+            {"name": name, "inputSchema": {"type": "object"}} for name in TOOLS
+        ]
+    )
 
     @property
     def authority(self) -> str:
@@ -57,7 +62,7 @@ class McpServer:
         message = json.loads(body)
         if "id" not in message or "method" not in message:
             return Response(status_code=202)
-        answer = _respond(message)
+        answer = _respond(message, self.tools)
         if isinstance(answer, JSONResponse) and "json" not in request.headers.get("accept", ""):
             event = _event(json.loads(answer.body))
             return Response(event, media_type="text/event-stream", headers=_session(answer))
@@ -68,7 +73,7 @@ def _session(answer: Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name == "mcp-session-id"}
 
 
-def _respond(message: dict[str, Any]) -> Response:
+def _respond(message: dict[str, Any], tools: list[dict[str, Any]]) -> Response:
     method, params, headers = message["method"], message.get("params", {}), {}
     if method == "initialize":
         headers = {"mcp-session-id": SESSION}
@@ -78,7 +83,7 @@ def _respond(message: dict[str, Any]) -> Response:
             "serverInfo": {"name": "tickets", "version": "1"},
         }
     elif method == "tools/list":
-        result = {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]}
+        result = {"tools": tools}
     elif method == "tools/call":
         return StreamingResponse(_call(message["id"], params), media_type="text/event-stream")
     elif method == "resources/read":
@@ -126,12 +131,14 @@ def mcp_server() -> Iterator[McpServer]:
 
 @contextlib.contextmanager
 def deployed_with_mcp(
-    data: Path, upstream: RecordingUpstream
+    data: Path, upstream: RecordingUpstream, *others: str
 ) -> Iterator[tuple[Deployment, McpServer]]:
-    """A Caracal that may call an MCP server."""
+    """A Caracal that may call an MCP server, and those at `others`."""
     with mcp_server() as server:
         environment = {
-            "CARACAL_PRIVATE_EGRESS_HOSTS": f"{upstream.authority},{server.authority}",
+            "CARACAL_PRIVATE_EGRESS_HOSTS": ",".join(
+                (upstream.authority, server.authority, *others)
+            ),
             "CARACAL_MAX_INSPECTED_BYTES": "65536",
             "CARACAL_IDLE_TIMEOUT_SECONDS": "2",
         }
@@ -186,9 +193,12 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
 
 
-def mcp_client(deployment: Deployment, server: McpServer, **zone: Any) -> McpClient:
-    """A client in a zone of its own, with all of its scopes."""
-    resource = {"identifier": TICKETS, "kind": "mcp", "upstream": server.url, **OFFERED}
+def mcp_client(
+    deployment: Deployment, server: McpServer, resource: Any = (), **zone: Any
+) -> McpClient:
+    """A client in a zone of its own, with all of its scopes; `resource` replaces fields of its resource."""
+    offered = {"identifier": TICKETS, "kind": "mcp", "upstream": server.url, **OFFERED}
+    resource = offered | dict(resource)
     made = deployment.zone(unique("tickets"), resources=[resource], **zone)
     server.received.clear()
     return McpClient(made.agent().authority(), server)

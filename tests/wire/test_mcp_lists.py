@@ -24,8 +24,13 @@ def allowed(request: McpRequest) -> bool:
     return request.name in {"search", "file:///a"}
 
 
+def seen(listed) -> set[str]:
+    """A tool that must not be shown, though it is allowed."""
+    return {one.tool for one in listed if one.tool == "file:///a"}
+
+
 def filtered(pieces, method="tools/list", content_type=b"application/json", limit=4096) -> bytes:
-    listing = filter_for(McpRequest(method), content_type, allowed, limit)
+    listing = filter_for(McpRequest(method), content_type, allowed, limit, seen)
     return b"".join([*map(listing.feed, pieces), listing.finish()])
 
 
@@ -61,7 +66,7 @@ def test_only_what_is_allowed_is_in_the_stream(places, line):
 
 
 def test_each_event_is_passed_on_when_it_is_whole():
-    listing = filter_for(McpRequest("tools/list"), b"text/event-stream", allowed, 4096)
+    listing = filter_for(McpRequest("tools/list"), b"text/event-stream", allowed, 4096, seen)
     assert listing.feed(b": first\n\nda") == b": first\n\n"
     assert messages(listing.feed(f"ta: {json.dumps(ANSWER)}\n\n".encode())) == [SHOWN]
     assert listing.feed(b'data: {"result":{"tools":[]}}') == b""
@@ -122,3 +127,12 @@ def test_a_list_of_another_form_is_not_passed_on():
 def test_only_lists_are_filtered():
     assert is_list(McpRequest("tools/list"))
     assert not is_list(McpRequest("tools/call", "search"))
+
+
+def test_what_may_not_be_shown_is_not_shown_though_it_is_allowed():
+    tools = [{"name": "search"}, {"name": "file:///a"}]
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}
+    assert json.loads(filtered([json.dumps(answer).encode()]))["result"]["tools"] == tools[:1]
+    twice = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [tools[0], tools[0]]}}
+    with pytest.raises(ValueError, match="twice"):
+        filtered([json.dumps(twice).encode()])

@@ -6,7 +6,7 @@ import msgspec
 
 from caracal.authority.chain_standing import root_application
 from caracal.authority.mandates import Mandate, MandateClass
-from caracal.authority.mcp import McpRequest, NameRule, ResourceKind
+from caracal.authority.mcp import METHODS, McpRequest, NameRule, ResourceKind, Target
 from caracal.authority.mcp_admission import needed_by_mcp
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
@@ -14,6 +14,7 @@ from caracal.authority.policy.requests import Asked, Phase
 from caracal.authority.resources import Enforcement, Operation, Resource
 from caracal.authority.scopes import LIFECYCLE, ScopeSet
 from caracal.authority.sessions import Session
+from caracal.authority.tool_pins import refused_for
 from caracal.authority.zones import Zone
 
 
@@ -86,7 +87,7 @@ def decide_admission(
         return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {call.resource!r}")
     if resource.identifier not in mandate.resources:
         return Refused(Reason.TARGET_MISMATCH, f"the mandate is not for {resource.identifier}")
-    needed = _needed(resource, mandate, call)
+    needed = _needed(zone, resource, mandate, call)
     if isinstance(needed, Refused):
         return needed
     operation, scopes = needed
@@ -111,6 +112,13 @@ def decide_admission(
     return AdmittedCall(mandate, resource, call, operation, permitted, asked)
 
 
+def _definition_refused(zone: Zone, resource: Resource, request: McpRequest) -> Refused | None:
+    if METHODS.get(request.method) is not Target.TOOL:
+        return None
+    pin = zone.tool_pins.get((resource.id, request.name))
+    return refused_for(resource.definitions, pin, request.name)
+
+
 def _declared(operation: Operation | NameRule | None, call: Call) -> str:
     """The operation as the resource declares it."""
     if isinstance(operation, NameRule):
@@ -121,7 +129,7 @@ def _declared(operation: Operation | NameRule | None, call: Call) -> str:
 
 
 def _needed(
-    resource: Resource, mandate: Mandate, call: Call
+    zone: Zone, resource: Resource, mandate: Mandate, call: Call
 ) -> tuple[Operation | NameRule | None, ScopeSet] | Refused:
     """The operation that the call is, and the scopes that policy is asked about."""
     if (resource.kind is ResourceKind.MCP) is not (call.mcp is not None):
@@ -129,7 +137,10 @@ def _needed(
             Reason.OPERATION_UNDECLARED, f"{resource.identifier} is another kind of resource"
         )
     if call.mcp is not None:
-        return needed_by_mcp(resource, mandate.scopes, call.mcp)
+        needed = needed_by_mcp(resource, mandate.scopes, call.mcp)
+        if isinstance(needed, Refused):
+            return needed
+        return _definition_refused(zone, resource, call.mcp) or needed
     operation = resource.operations.match(call.method, call.segments)
     if resource.enforcement is Enforcement.TRANSPORT_UNIFORM:
         if not len(mandate.scopes):

@@ -47,6 +47,12 @@ class Kind(StrEnum):
     """A shard's log has grown, and continues what was recorded of it before; `checkpoint` is signed."""
     EVIDENCE_SETTLE = "evidence.settle"
     """Every call that the process `target` admitted has a result in its log by now."""
+    TOOL_SEEN = "tool.seen"
+    """An MCP server listed a tool whose definition was not known; `digest` is that of the definition."""
+    TOOL_CHANGED = "tool.changed"
+    """An MCP server defines a tool otherwise than before; the tool is held from now on."""
+    TOOL_ACCEPT = "tool.accept"
+    """An operator accepted the definition of a tool that has this `digest`."""
 
 
 class Verdict(StrEnum):

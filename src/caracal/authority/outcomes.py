@@ -123,6 +123,8 @@ class Reason(StrEnum):
     OPERATION_UNDECLARED = "operation_undeclared"
     OPERATION_SCOPE_MISSING = "operation_scope_missing"
     TOOL_UNKNOWN = "tool_unknown"
+    TOOL_DEFINITION_CHANGED = "tool_definition_changed"
+    TOOL_DEFINITION_UNACCEPTED = "tool_definition_unaccepted"
     MCP_MESSAGE_INVALID = "mcp_message_invalid"
     MCP_HEADER_MISMATCH = "mcp_header_mismatch"
     HEADERS_TOO_LARGE = "headers_too_large"

@@ -8,6 +8,7 @@ from typing import NewType
 from caracal.authority.identifiers import ProviderId, ResourceId
 from caracal.authority.mcp import NO_NAMES, NameTable, ResourceKind
 from caracal.authority.scopes import Scope, ScopeSet
+from caracal.authority.tool_pins import Pinning
 
 ResourceUri = NewType("ResourceUri", str)
 
@@ -184,6 +185,7 @@ class Resource:
         operations: of an HTTP API; an MCP server has none.
         tools, prompts, contents: the names that an MCP server's messages may hold; `contents` are the
             URIs of what MCP itself calls resources.
+        definitions: which definitions of the tools are in force.
     """
 
     id: ResourceId
@@ -198,3 +200,4 @@ class Resource:
     tools: NameTable = NO_NAMES
     prompts: NameTable = NO_NAMES
     contents: NameTable = NO_NAMES
+    definitions: Pinning = Pinning.FIRST_USE

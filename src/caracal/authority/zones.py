@@ -13,6 +13,7 @@ from caracal.authority.identifiers import (
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.resources import Resource, ResourceUri
 from caracal.authority.subjects import SubjectIssuer
+from caracal.authority.tool_pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Zone:
         revision: raised by every change to the zone's configuration.
         policy: the active policy version, compiled; `None` refuses everything.
         subject_issuers: who may vouch for users, by `iss`.
+        tool_pins: what is known of the definitions of MCP servers' tools.
     """
 
     id: ZoneId
@@ -84,6 +86,7 @@ class Zone:
     resources: dict[ResourceUri, Resource] = field(default_factory=dict)
     policy: PolicyEngine | None = None
     subject_issuers: dict[str, SubjectIssuer] = field(default_factory=dict)
+    tool_pins: Pins = field(default_factory=dict)
 
     def resource(self, reference: str) -> Resource | None:
         """A resource by identifier, or by row id as stock clients may name it."""

@@ -15,12 +15,16 @@ _LEADING_ZEROS: Final = -6
 
 def digest_arguments(arguments: Mapping[str, Any]) -> str:
     """The digest in hex, of plain JSON values that `mcp.parse_message` has found fit for it."""
+    return hashlib.sha256(canonical_arguments(arguments)).hexdigest()
+
+
+def canonical_arguments(arguments: Mapping[str, Any]) -> bytes:
+    """The RFC 8785 form of plain JSON values that `mcp.decode_object` has read."""
     try:
-        canonical = canonical_json(arguments)
+        return canonical_json(arguments)
     except ValueError:
         # Evidence itself holds no fractions; arguments may.
-        canonical = _render(arguments).encode()
-    return hashlib.sha256(canonical).hexdigest()
+        return _render(arguments).encode()
 
 
 def _render(value: object) -> str:

@@ -3,14 +3,16 @@
 An answer is JSON, or a stream of events (WHATWG HTML, section 9.2) of which one holds it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from caracal.authority.mcp import McpRequest
+from caracal.authority.tool_pins import Definition
 from caracal.wire.errors import WireError
 from caracal.wire.mcp import decode_object, request_for
+from caracal.wire.tool_definitions import read_definitions
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_VALUES: Final = 200_000
@@ -24,11 +26,17 @@ class _List(NamedTuple):
     call: str
 
 
+_TOOLS: Final = "tools"
 _LISTS: Final = {
-    "tools/list": _List("tools", "name", "tools/call"),
+    "tools/list": _List(_TOOLS, "name", "tools/call"),
     "prompts/list": _List("prompts", "name", "prompts/get"),
     "resources/list": _List("resources", "uri", "resources/read"),
 }
+
+
+Allowed = Callable[[McpRequest], bool]
+Seen = Callable[[tuple[Definition, ...]], Collection[str]]
+"""Takes note of the tools of a list; returns the names of those not to show, allowed or not."""
 
 
 class ListFilter:
@@ -38,13 +46,14 @@ class ListFilter:
         ValueError: from `feed` and `finish`, for an answer that can not be read, or is too large.
     """
 
-    __slots__ = ("_allowed", "_events", "_limit", "_list", "_pending")
+    __slots__ = ("_allowed", "_events", "_limit", "_list", "_pending", "_seen")
 
     def __init__(
-        self, kind: _List, allowed: Callable[[McpRequest], bool], limit: int, *, events: bool
+        self, kind: _List, allowed: Allowed, limit: int, *, events: bool, seen: Seen
     ) -> None:
         self._list = kind
         self._allowed = allowed
+        self._seen = seen
         self._limit = limit
         self._events = events
         self._pending = b""
@@ -102,13 +111,18 @@ class ListFilter:
         listed = result[self._list.member]
         if not isinstance(listed, list):
             raise ValueError("a list is none")  # noqa: TRY004 (the server's fault, not a caller's)
-        result[self._list.member] = [entry for entry in listed if self._is_allowed(entry)]
+        hidden: Collection[str] = ()
+        if self._list.member == _TOOLS:
+            hidden = self._seen(read_definitions(listed))
+        result[self._list.member] = [entry for entry in listed if self._is_allowed(entry, hidden)]
         return msgspec.json.encode(message)
 
-    def _is_allowed(self, entry: Any) -> bool:
+    def _is_allowed(self, entry: Any, hidden: Collection[str]) -> bool:
         if not isinstance(entry, dict):
             return False
         request = request_for(self._list.call, entry.get(self._list.key))
+        if request is not None and request.name in hidden:
+            return False
         return request is not None and self._allowed(request)
 
 
@@ -118,7 +132,7 @@ def is_list(request: McpRequest) -> bool:
 
 
 def filter_for(
-    request: McpRequest, content_type: bytes, allowed: Callable[[McpRequest], bool], limit: int
+    request: McpRequest, content_type: bytes, allowed: Allowed, limit: int, seen: Seen
 ) -> ListFilter:
     """What the answer to a request that `is_list` has to go through.
 
@@ -128,4 +142,6 @@ def filter_for(
     media_type = content_type.partition(b";")[0].strip().lower()
     if media_type not in {_JSON, _EVENTS}:
         raise ValueError("a list is neither JSON nor a stream of events")
-    return ListFilter(_LISTS[request.method], allowed, limit, events=media_type == _EVENTS)
+    return ListFilter(
+        _LISTS[request.method], allowed, limit, events=media_type == _EVENTS, seen=seen
+    )

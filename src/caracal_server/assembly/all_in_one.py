@@ -34,6 +34,7 @@ from caracal_server.assembly.installed import (
 from caracal_server.assembly.listeners import Listener
 from caracal_server.assembly.logs import configure_logs
 from caracal_server.assembly.parts import (
+    Administration,
     Foundations,
     make_administration,
     make_coordinator_service,
@@ -206,9 +207,12 @@ async def _applications(
         {} if publisher is None else {CHECK: publisher.check},
     )
     sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry, stack)
+    parts = _gateway_parts(base, administration)
+    gateway = make_gateway(parts, upstream, settings, issuer, readiness, registry)
+    stack.push_async_callback(gateway.enforcement.definitions.aclose)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
-        gateway=make_gateway(_gateway_parts(base), upstream, settings, issuer, readiness, registry),
+        gateway=gateway,
         stop_listeners=coordinator.desk.close,
     )
 
@@ -228,7 +232,7 @@ def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:
     )
 
 
-def _gateway_parts(base: Foundations) -> GatewayParts:
+def _gateway_parts(base: Foundations, administration: Administration) -> GatewayParts:
     return GatewayParts(
         clock=base.clock,
         entropy=base.entropy,
@@ -240,6 +244,7 @@ def _gateway_parts(base: Foundations) -> GatewayParts:
         evidence=base.evidence,
         credentials=base.credentials,
         mandates=MintForResource(base.entropy, base.zone_keys, MAX_RESOURCE_LIFETIME),
+        tools=administration.keep_tools,
     )
 
 

@@ -31,6 +31,8 @@ from caracal_server.control.peer_api import ControlPeerApi, PublishedZones
 from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.settings import ControlSettings
+from caracal_server.control.tool_pins import AcceptTool, KeepTools
+from caracal_server.control.tools_http import ToolApi
 from caracal_server.control.views import InstallationView
 from caracal_server.web.peers.services import Service
 from caracal_server.web.problems import render_problem_details
@@ -82,7 +84,9 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
         evidence=evidence,
         zones=zones,
-        answers=ControlPeerApi(published, operators, SqlKeyStore(database)).answers(),
+        answers=ControlPeerApi(
+            published, operators, SqlKeyStore(database), KeepTools(publication)
+        ).answers(),
         begin=begin,
     )
 
@@ -144,7 +148,8 @@ class _Offices:
             version=RELEASE,
             installation=InstallationView(*installed().shown),
         )
-        return (*zones.routes(), *OperatorApi(gate, self.operators).routes())
+        tools = ToolApi(gate, AcceptTool(publication, acts))
+        return (*zones.routes(), *tools.routes(), *OperatorApi(gate, self.operators).routes())
 
 
 def _meanwhile(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -14,6 +14,7 @@ from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
 from caracal_server.control.keys_http import KeyApi
 from caracal_server.control.operators_http import OperatorApi
+from caracal_server.control.tools_http import ToolApi
 from caracal_server.control.views import InstallationView
 from caracal_server.coordinator.service import Coordinator
 from caracal_server.sts.http import StsApp, serves
@@ -77,6 +78,7 @@ def make_control_side(
     routes = (
         *health_routes(readiness, registry),
         *zones.routes(),
+        *ToolApi(gate, administration.accept_tool).routes(),
         *OperatorApi(gate, administration.operators).routes(),
         *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),

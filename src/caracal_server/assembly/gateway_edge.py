@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
 from caracal_server.adapters.http.egress import EgressGuard
 from caracal_server.adapters.http.pool import PoolLimits
+from caracal_server.gateway.definitions import Definitions
 from caracal_server.gateway.enforcement import Enforcement
 from caracal_server.gateway.forwarding import Forwarding
 from caracal_server.gateway.http import GatewayApp
@@ -19,6 +20,7 @@ from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.keys import Credentials, MintedMandates, VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority, ResourceMandates
 from caracal_server.ports.single_use import SingleUse
+from caracal_server.ports.tools import ToolReports
 from caracal_server.ports.upstream import UpstreamClient, UpstreamTimeouts
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.health import Readiness, health_routes
@@ -40,6 +42,7 @@ class GatewayParts:
     evidence: EvidenceLog
     credentials: Credentials
     mandates: ResourceMandates
+    tools: ToolReports
 
 
 def make_gateway(
@@ -62,6 +65,7 @@ def make_gateway(
         authority=parts.authority,
         evidence=parts.evidence,
         metrics=metrics,
+        definitions=Definitions(parts.clock, parts.evidence, parts.tools),
     )
     forwarding = Forwarding(
         clock=parts.clock,

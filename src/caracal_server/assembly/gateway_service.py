@@ -11,7 +11,7 @@ from caracal_server.adapters.memory.minted import NothingMinted
 from caracal_server.adapters.memory.single_use import SingleUseSince
 from caracal_server.adapters.peers.graph import GraphReplica
 from caracal_server.adapters.peers.key_sets import KeySetReplica
-from caracal_server.adapters.peers.questions import RemoteResourceMandates
+from caracal_server.adapters.peers.questions import RemoteResourceMandates, RemoteToolReports
 from caracal_server.adapters.peers.zones import ZoneReplica
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.assembly.gateway_edge import GatewayParts, make_gateway, make_upstream
@@ -62,8 +62,10 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         evidence=evidence,
         credentials=credentials,
         mandates=RemoteResourceMandates(peering.channel(Service.STS)),
+        tools=RemoteToolReports(peering.changing_channel(Service.CONTROL)),
     )
     app = make_gateway(
         parts, upstream, ground.settings, ground.issuer, ground.readiness, ground.registry
     )
+    stack.push_async_callback(app.enforcement.definitions.aclose)
     return Built(app, evidence, zones, begin_draining=app.begin_draining)

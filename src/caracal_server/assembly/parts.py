@@ -38,6 +38,7 @@ from caracal_server.control.publication import Publication
 from caracal_server.control.renewal import RenewSecret
 from caracal_server.control.resealing import Reseal
 from caracal_server.control.settings import ControlSettings
+from caracal_server.control.tool_pins import AcceptTool, KeepTools
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.coordinator.loading import load_graph
 from caracal_server.coordinator.removal import RemoveApplication
@@ -151,6 +152,8 @@ class Administration:
     renew: RenewSecret
     rotate: RotateKey
     reseal: Reseal
+    accept_tool: AcceptTool
+    keep_tools: KeepTools
 
 
 def make_operators(base: Foundations) -> tuple[ControlSettings, ActLog, Operators]:
@@ -202,6 +205,8 @@ def make_administration(
         apply=apply,
         renew=RenewSecret(base.clock, publication, acts, secrets),
         rotate=RotateKey(acts, base.zone_keys, publication),
+        accept_tool=AcceptTool(publication, acts),
+        keep_tools=KeepTools(publication),
         reseal=Reseal(
             acts,
             publication,

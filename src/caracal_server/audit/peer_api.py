@@ -19,7 +19,9 @@ from caracal_server.web.peers.services import Ask, Service
 
 KINDS: Final = {
     Service.STS: frozenset({Kind.EXCHANGE, Kind.SERVICE_START}),
-    Service.GATEWAY: frozenset({Kind.CALL, Kind.CALL_RESULT, Kind.SERVICE_START}),
+    Service.GATEWAY: frozenset(
+        {Kind.CALL, Kind.CALL_RESULT, Kind.SERVICE_START, Kind.TOOL_CHANGED, Kind.TOOL_SEEN}
+    ),
     Service.COORDINATOR: frozenset(
         {
             Kind.SESSION_START,
@@ -40,6 +42,7 @@ KINDS: Final = {
             Kind.OPERATOR_TOKEN,
             Kind.ADMIN_REFUSED,
             Kind.SERVICE_START,
+            Kind.TOOL_ACCEPT,
         }
     ),
 }

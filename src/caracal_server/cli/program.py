@@ -24,6 +24,7 @@ COMMANDS = {
     "session": "sessions",
     "delegation": "delegations",
     "user": "users",
+    "tools": "tools",
     "evidence": "evidence",
     "witness": "witness",
     "explain": "explain",

@@ -25,6 +25,9 @@ _ACTS: Final[Mapping[Kind, str]] = {
     Kind.KEY_ROTATE: "rotated keys ({target})",
     Kind.OPERATOR_TOKEN: "changed the operator token {target}",
     Kind.SERVICE_START: "started the service",
+    Kind.TOOL_SEEN: "saw the tool {target} of {resource}",
+    Kind.TOOL_CHANGED: "found the tool {target} of {resource} changed, and holds it",
+    Kind.TOOL_ACCEPT: "accepted the definition of {target}",
     Kind.SHARD_CHECKPOINT: "vouched for the log {target}",
 }
 

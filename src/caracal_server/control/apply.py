@@ -1,7 +1,7 @@
 """Applying a zone document: all of it takes effect, or nothing does. A second time changes nothing."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from caracal.authority.events import Kind
@@ -19,6 +19,7 @@ from caracal_server.control.custody import (
 )
 from caracal_server.control.desired_zone import DesiredZone, desire
 from caracal_server.control.publication import Publication
+from caracal_server.control.tool_pins import kept_pins
 from caracal_server.control.zone_document import ZoneDocument, public_digest
 from caracal_server.control.zone_plan import SecretChanges, ZonePlan, plan_zone, policy_digest
 from caracal_server.ports.clock import Clock
@@ -200,7 +201,7 @@ class ApplyZone:
         sealed = self.credentials.seal(
             desired, prepared.document, record, prepared.changed_credentials
         )
-        return ZoneRecord(
+        after = ZoneRecord(
             id=desired.id,
             name=desired.name,
             revision=prepared.revision + 1,
@@ -215,6 +216,7 @@ class ApplyZone:
             retiring_secrets=_retiring(prepared),
             subject_issuers=desired.subject_issuers,
         )
+        return replace(after, tool_pins=kept_pins(record, after))
 
     def _policy(self, prepared: _Preparation) -> PolicyVersion | None:
         text = prepared.desired.policy

@@ -157,6 +157,7 @@ def _resource(
         tools=tools,
         prompts=prompts,
         contents=contents,
+        definitions=document.definitions,
     )
 
 

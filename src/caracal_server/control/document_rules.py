@@ -16,6 +16,7 @@ from caracal.authority.resources import (
     parse_operation,
 )
 from caracal.authority.scopes import LIFECYCLE, MAX_SCOPES, Scope
+from caracal.authority.tool_pins import Pinning
 from caracal_server.control.document_faults import Fault, Path, ZoneDocumentInvalid
 from caracal_server.control.document_shape import did_you_mean, quoted
 from caracal_server.control.provider_rules import check_provider, check_secret_text
@@ -189,6 +190,10 @@ def _check_kind(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
         for field in _NAMED:
             if getattr(resource, field):
                 yield Fault((*path, field), "only an MCP server has these; write kind: mcp as well")
+        if resource.definitions is not Pinning.FIRST_USE:
+            yield Fault(
+                (*path, "definitions"), "only an MCP server has tools; write kind: mcp as well"
+            )
         return
     if resource.operations:
         yield Fault(

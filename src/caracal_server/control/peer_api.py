@@ -6,6 +6,7 @@ from caracal.authority.outcomes import Refused
 from caracal_server.control.operators import Operators, lacks
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.keys import KeyStore, StoredSigningKey
+from caracal_server.ports.tools import ToolReports
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.feed import Feed
 from caracal_server.web.peers.gate import Answer
@@ -15,6 +16,7 @@ from caracal_server.web.peers.messages import (
     OperatorProof,
     ProveOperator,
     ResealedKeys,
+    ToolsSeen,
     decode,
     zone_for,
 )
@@ -44,11 +46,13 @@ class ControlPeerApi:
     zones: PublishedZones
     operators: Operators
     keys: KeyStore
+    tools: ToolReports
 
     def answers(self) -> tuple[Answer, ...]:
         return (
             Answer(Ask.FOLLOW_ZONES, self.zones.feed.answer),
             Answer(Ask.PROVE_OPERATOR, self.prove_operator),
+            Answer(Ask.REPORT_TOOLS, self.report_tools),
             Answer(Ask.LOAD_SIGNING_KEYS, self.load_keys),
             Answer(Ask.ADD_SIGNING_KEY, self.add_key),
             Answer(Ask.REPLACE_SIGNING_KEYS, self.replace_keys),
@@ -66,6 +70,12 @@ class ControlPeerApi:
     async def load_keys(self, _caller: Service, _body: bytes) -> tuple[StoredSigningKey, ...]:
         """The signing keys as they are kept: sealed under a key that is the STS's alone."""
         return await self.keys.load_all()
+
+    async def report_tools(self, _caller: Service, body: bytes) -> Done:
+        """A Gateway that was taken over can hold a tool back, or be the first to describe one."""
+        told = decode(body, ToolsSeen)
+        await self.tools.report(told.zone_id, told.seen)
+        return Done()
 
     async def add_key(self, _caller: Service, body: bytes) -> Done:
         await self.keys.add(decode(body, StoredSigningKey))

@@ -101,6 +101,7 @@ class ResourceView(msgspec.Struct, frozen=True):
     tools: tuple[NameView, ...]
     prompts: tuple[NameView, ...]
     resources: tuple[NameView, ...]
+    definitions: str
 
 
 class PolicyVersionView(msgspec.Struct, frozen=True):
@@ -245,6 +246,7 @@ def zone_view(record: ZoneRecord) -> ZoneView:
                 tools=_name_views(entry.tools),
                 prompts=_name_views(entry.prompts),
                 resources=_name_views(entry.contents),
+                definitions=entry.definitions,
             )
             for entry in record.resources
         ),

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from caracal.authority.mcp import ResourceKind
 from caracal.authority.resources import Enforcement
+from caracal.authority.tool_pins import Pinning
 from caracal.authority.zones import CredentialKind
 from caracal.evidence.canonical import canonical_json
 from caracal.tokens.secret import Secret
@@ -264,6 +265,14 @@ class ResourceDocument(Model, frozen=True, kw_only=True):
             examples=[{"file:///handbook/*": "handbook:read"}],
         ),
     ] = msgspec.field(default_factory=dict)
+    definitions: Annotated[
+        Pinning,
+        Meta(
+            description="Of an MCP server: which definitions of its tools are in force. `first_use`: the "
+            "first that is listed; one that changes is held until an operator accepts it. `accepted`: "
+            "only what an operator has accepted. `off`: whatever the server says."
+        ),
+    ] = Pinning.FIRST_USE
     enforcement: Annotated[
         Enforcement,
         Meta(

@@ -8,6 +8,7 @@ Until a call has spent its mandate nobody is known to stand behind it, or somebo
 second time: such refusals are recorded within bounds, and never make anybody wait for the disk.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,7 @@ from caracal.authority.events import Entry
 from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.mcp import McpRequest, ResourceKind
 from caracal.authority.outcomes import Reason, Refused, Unavailable
+from caracal.authority.tool_pins import Definition
 from caracal.authority.zones import Zone
 from caracal.tokens.jws import RawToken
 from caracal.tokens.links import is_chain, split_chain
@@ -29,6 +31,7 @@ from caracal.wire.paths import CallTarget, parse_target
 from caracal_server.gateway import entries
 from caracal_server.gateway.arrival import Arrival, Headers
 from caracal_server.gateway.caller import Body
+from caracal_server.gateway.definitions import Definitions
 from caracal_server.gateway.inspection import inspect
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import refused_by
@@ -96,6 +99,7 @@ class Enforcement:
     authority: LiveAuthority
     evidence: EvidenceLog
     metrics: GatewayMetrics
+    definitions: Definitions
     _results: Results = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
 
@@ -155,6 +159,13 @@ class Enforcement:
         call = Call.to_mcp(admission.admitted.resource.identifier, request)
         outcome = self._decide(zone, mandate, call, now=self.clock.now())
         return isinstance(outcome, AdmittedCall)
+
+    def saw(self, admission: Admission, listed: tuple[Definition, ...]) -> Collection[str]:
+        """Take note of the tools in the answer to an admitted call; returns those not to be shown."""
+        zone = self.directory.zone(admission.admitted.mandate.zone_id)
+        if zone is None:
+            return tuple(one.tool for one in listed)
+        return self.definitions.see(zone, admission.entry, admission.admitted, listed)
 
     async def _refuse(
         self, incoming: IncomingCall, zone: Zone, mandate: Mandate, call: Call, refused: Refused
@@ -242,6 +253,8 @@ class Enforcement:
         if mandate.session_id is None:
             return Refused(Reason.SESSION_NOT_LIVE, "the mandate names no session")
         session = self.authority.session(mandate.zone_id, mandate.session_id)
+        if call.mcp is not None:
+            zone = self.definitions.over(zone)
         return decide_admission(zone, mandate, session, call, now=now)
 
     def _turn_away(self, incoming: IncomingCall, stopped: _Stopped) -> Refused:

@@ -196,6 +196,7 @@ class GatewayApp:
                 admission,
                 response,
                 partial(self.enforcement.would_admit, admission),
+                partial(self.enforcement.saw, admission),
                 self.settings.max_inspected_bytes,
             )
             passage.began = True

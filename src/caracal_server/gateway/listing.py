@@ -1,13 +1,11 @@
 """Lists of an MCP server on their way back: only what a call would be allowed."""
 
-from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
 
-from caracal.authority.mcp import McpRequest
 from caracal.authority.outcomes import Reason, Refused
-from caracal.wire.mcp_lists import ListFilter, filter_for, is_list
+from caracal.wire.mcp_lists import Allowed, ListFilter, Seen, filter_for, is_list
 from caracal_server.gateway.arrival import first
 from caracal_server.gateway.enforcement import Admission, IncomingCall
 from caracal_server.gateway.passages import CallFailed
@@ -37,7 +35,8 @@ class Listing:
         self,
         admission: Admission,
         response: UpstreamResponse,
-        allowed: Callable[[McpRequest], bool],
+        allowed: Allowed,
+        seen: Seen,
         limit: int,
     ) -> None:
         """Look at how the response begins.
@@ -54,7 +53,7 @@ class Listing:
             raise _unreadable("a list has a content coding")
         try:
             content_type = first(headers, b"content-type") or b""
-            self._filter = filter_for(request, content_type, allowed, limit)
+            self._filter = filter_for(request, content_type, allowed, limit, seen)
         except ValueError as fault:
             raise _unreadable(str(fault)) from None
 

@@ -8,6 +8,7 @@ from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
 from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.resources import Resource
 from caracal.authority.subjects import SubjectIssuer
+from caracal.authority.tool_pins import ToolPin
 from caracal.authority.zones import Application, Provider, Zone
 
 
@@ -66,6 +67,7 @@ class ZoneRecord:
         sealed_credentials: what only the Gateway can open, per provider.
         credential_fingerprints: keyed digest of each credential, to tell whether a new one differs.
         retiring_secrets: per application, the secret before the present one, while they overlap.
+        tool_pins: what is known of the definitions of its MCP servers' tools, by resource and name.
     """
 
     id: ZoneId
@@ -81,6 +83,7 @@ class ZoneRecord:
     credential_fingerprints: dict[ProviderId, str]
     retiring_secrets: dict[ApplicationId, RetiringSecret] = field(default_factory=dict)
     subject_issuers: tuple[SubjectIssuer, ...] = ()
+    tool_pins: tuple[ToolPin, ...] = ()
 
 
 class ZoneStore(Protocol):

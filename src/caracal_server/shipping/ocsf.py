@@ -63,6 +63,9 @@ KINDS: Final[dict[str, Mapped]] = {
     Kind.EVIDENCE_SETTLE: Mapped(_MANAGED, OTHER, "evidence"),
     "evidence.redact": Mapped(_MANAGED, _UPDATE, "evidence"),
     "evidence.shred": Mapped(_MANAGED, _DELETE, "evidence"),
+    Kind.TOOL_SEEN: Mapped(_MANAGED, OTHER, "tool"),
+    Kind.TOOL_CHANGED: Mapped(_MANAGED, OTHER, "tool"),
+    Kind.TOOL_ACCEPT: Mapped(_MANAGED, OTHER, "tool"),
     Kind.SHARD_CHECKPOINT: Mapped(_MANAGED, OTHER, "checkpoint"),
 }
 _METHODS: Final = {"POST": 1, "GET": 2, "HEAD": 2, "OPTIONS": 2, "PUT": 3, "PATCH": 3, "DELETE": 4}

@@ -68,6 +68,7 @@ class MemoryZones:
             resources={entry.identifier: entry for entry in record.resources},
             policy=policy,
             subject_issuers={entry.issuer: entry for entry in record.subject_issuers},
+            tool_pins={(pin.resource, pin.tool): pin for pin in record.tool_pins},
         )
 
     def _policy(self, record: ZoneRecord) -> PolicyEngine | None:

@@ -15,6 +15,7 @@ from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.ports.keys import StoredSigningKey
 from caracal_server.ports.operators import OperatorScope
+from caracal_server.ports.tools import Observation
 from caracal_server.web.bearer import bearer_token
 from caracal_server.web.operators import OperatorIdentity
 from caracal_server.web.peers.messages import (
@@ -25,6 +26,7 @@ from caracal_server.web.peers.messages import (
     ProveOperator,
     RemoveApplication,
     ResealedKeys,
+    ToolsSeen,
     ZoneCounts,
     ZoneNamed,
 )
@@ -104,6 +106,16 @@ class RemoteResourceMandates:
     ) -> str:
         message = MintForResource(token.decode("latin-1"), audience)
         return (await self.sts.ask(Ask.MINT_FOR_RESOURCE, message, Minted)).token
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteToolReports:
+    """Implements `ToolReports`: Control keeps what is known of tools."""
+
+    control: PeerChannel
+
+    async def report(self, zone_id: ZoneId, seen: tuple[Observation, ...]) -> None:
+        await self.control.ask(Ask.REPORT_TOOLS, ToolsSeen(zone_id, seen), Done)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,21 @@ subject_issuer = Table(
     Column("audience", Text, nullable=False),
 )
 
+tool_pin = Table(
+    "tool_pin",
+    metadata,
+    Column("zone_id", Id, ForeignKey("zone.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource_id", Id, primary_key=True),
+    Column("tool", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("held_digest", Text, nullable=False),
+    Column("held_definition", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+)
+
 policy_version = Table(
     "policy_version",
     metadata,

@@ -15,6 +15,7 @@ from caracal.authority.resources import (
 )
 from caracal.authority.scopes import Scope, ScopeSet
 from caracal.authority.subjects import SubjectIssuer
+from caracal.authority.tool_pins import Pinning, ToolPin
 from caracal.authority.zones import Application, CredentialKind, Provider
 from caracal_server.adapters.sql.instants import from_us, optional_from_us, optional_to_us, to_us
 from caracal_server.adapters.sql.statements import Row
@@ -35,6 +36,7 @@ class _StoredServer(msgspec.Struct):
     tools: tuple[NameRule, ...] = ()
     prompts: tuple[NameRule, ...] = ()
     resources: tuple[NameRule, ...] = ()
+    definitions: Pinning = Pinning.FIRST_USE
 
 
 _decode_server = msgspec.json.Decoder(_StoredServer).decode
@@ -148,7 +150,12 @@ def resource_rows(record: ZoneRecord) -> list[Row]:
 def _stored_server(resource: Resource) -> str | None:
     if resource.kind is not ResourceKind.MCP:
         return None
-    stored = _StoredServer(resource.tools.rules, resource.prompts.rules, resource.contents.rules)
+    stored = _StoredServer(
+        resource.tools.rules,
+        resource.prompts.rules,
+        resource.contents.rules,
+        resource.definitions,
+    )
     return _encode(stored).decode()
 
 
@@ -171,4 +178,36 @@ def read_resource(row: Any) -> Resource:
         tools=NameTable(server.tools),
         prompts=NameTable(server.prompts),
         contents=NameTable(server.resources),
+        definitions=server.definitions,
+    )
+
+
+def pin_rows(record: ZoneRecord) -> list[Row]:
+    return [
+        (
+            record.id,
+            pin.resource,
+            pin.tool,
+            position,
+            pin.digest,
+            pin.text,
+            pin.held,
+            pin.held_text,
+            to_us(pin.seen_at),
+            pin.accepted_by,
+        )
+        for position, pin in enumerate(record.tool_pins)
+    ]
+
+
+def read_pin(row: Any) -> ToolPin:
+    return ToolPin(
+        resource=ResourceId(row.resource_id),
+        tool=row.tool,
+        digest=row.digest,
+        text=row.definition,
+        held=row.held_digest,
+        held_text=row.held_definition,
+        seen_at=from_us(row.seen_at),
+        accepted_by=row.accepted_by,
     )

@@ -16,14 +16,17 @@ from caracal_server.adapters.sql.tables import (
     provider,
     resource,
     subject_issuer,
+    tool_pin,
     zone,
 )
 from caracal_server.adapters.sql.zone_rows import (
     application_rows,
     issuer_rows,
+    pin_rows,
     provider_rows,
     read_application,
     read_issuer,
+    read_pin,
     read_provider,
     read_resource,
     read_retiring,
@@ -51,6 +54,7 @@ _add_applications = RowsInsert(application)
 _add_providers = RowsInsert(provider)
 _add_resources = RowsInsert(resource)
 _add_issuers = RowsInsert(subject_issuer)
+_add_pins = RowsInsert(tool_pin)
 
 
 class SqlZoneStore:
@@ -105,12 +109,13 @@ def _save(connection: Connection, record: ZoneRecord, expected_revision: int) ->
         raise Unavailable(
             Reason.STORE_UNAVAILABLE, f"the zone is not at revision {expected_revision} any more"
         )
-    for table in (resource, provider, application, subject_issuer):
+    for table in (resource, provider, application, subject_issuer, tool_pin):
         connection.execute(delete(table).where(table.c.zone_id == record.id))
     _add_applications.run(connection, application_rows(record))
     _add_providers.run(connection, provider_rows(record))
     _add_resources.run(connection, resource_rows(record))
     _add_issuers.run(connection, issuer_rows(record))
+    _add_pins.run(connection, pin_rows(record))
     if record.policy is not None:
         _keep_policy(connection, record.id, record.policy)
 
@@ -131,6 +136,7 @@ def _load_all(connection: Connection) -> tuple[ZoneRecord, ...]:
     providers = _by_zone(connection, provider)
     resources = _by_zone(connection, resource)
     issuers = _by_zone(connection, subject_issuer)
+    pins = _by_zone(connection, tool_pin)
     active = select(
         zone.c.id,
         zone.c.name,
@@ -150,6 +156,7 @@ def _load_all(connection: Connection) -> tuple[ZoneRecord, ...]:
             providers.get(row.id, ()),
             resources.get(row.id, ()),
             issuers.get(row.id, ()),
+            pins.get(row.id, ()),
         )
         for row in connection.execute(active.order_by(zone.c.id))
     )
@@ -168,6 +175,7 @@ def _record(
     providers: Iterable[Any],
     resources: Iterable[Any],
     issuers: Iterable[Any],
+    pins: Iterable[Any],
 ) -> ZoneRecord:
     policy = (
         None
@@ -204,4 +212,5 @@ def _record(
             if (retiring := read_retiring(one)) is not None
         },
         subject_issuers=tuple(read_issuer(one) for one in issuers),
+        tool_pins=tuple(read_pin(one) for one in pins),
     )

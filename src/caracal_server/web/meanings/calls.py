@@ -79,6 +79,20 @@ MEANINGS: Meanings = {
         coordinator=Answer(404, "not_found"),
         problem=404,
     ),
+    Reason.TOOL_DEFINITION_CHANGED: Meaning(
+        "the MCP server defines the tool otherwise than before",
+        "have an operator look at `caracal tools diff` and accept what is right",
+        oauth=_NOT_PERMITTED,
+        coordinator=_NOT_PERMITTED,
+        problem=409,
+    ),
+    Reason.TOOL_DEFINITION_UNACCEPTED: Meaning(
+        "no operator has accepted the tool's definition, which this resource demands",
+        "have an operator look at `caracal tools list` and accept it",
+        oauth=_NOT_PERMITTED,
+        coordinator=_NOT_PERMITTED,
+        problem=403,
+    ),
     Reason.MCP_MESSAGE_INVALID: Meaning(
         "the request is not one MCP message that everyone reads alike",
         "send one JSON-RPC 2.0 message, uncompressed, as application/json in UTF-8, to the path /",

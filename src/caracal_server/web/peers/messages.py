@@ -12,9 +12,11 @@ from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.mcp import NameRule, NameTable
 from caracal.authority.outcomes import Reason
 from caracal.authority.resources import Operation, OperationTable
+from caracal.authority.tool_pins import ToolPin
 from caracal_server.ports.evidence import EvidenceQuery
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.shards import KnownTree
+from caracal_server.ports.tools import Observation
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.peers.services import Service
 
@@ -149,6 +151,13 @@ class ZoneNamed(msgspec.Struct, frozen=True):
     zone_id: ZoneId
 
 
+class ToolsSeen(msgspec.Struct, frozen=True):
+    """Definitions of tools that a Gateway saw in a zone, in order."""
+
+    zone_id: ZoneId
+    seen: tuple[Observation, ...]
+
+
 class ZoneCounts(msgspec.Struct, frozen=True):
     """How much is live in each zone."""
 
@@ -215,12 +224,11 @@ PUBLIC_FIELDS: Final = frozenset(
         "policy",
         "subject_issuers",
     }
-    | {"subject_issuers"}
 )
 """Fields of a zone's record that every follower gets."""
 SECRET_FIELDS: Final = {
     Service.STS: frozenset({"secret_hashes", "retiring_secrets"}),
-    Service.GATEWAY: frozenset({"sealed_credentials"}),
+    Service.GATEWAY: frozenset({"sealed_credentials", "tool_pins"}),
     Service.COORDINATOR: frozenset[str](),
 }
 """Fields that only one of them gets. One that stands nowhere here goes to nobody."""
@@ -239,4 +247,9 @@ def zone_for(service: Service, record: ZoneRecord) -> ZoneRecord:
     policy = None if service is Service.COORDINATOR else record.policy
     if policy is not None:
         policy = replace(policy, engine=None)
-    return replace(record, policy=policy, **empty)
+    found = replace(record, policy=policy, **empty)
+    return replace(found, tool_pins=tuple(map(_without_texts, found.tool_pins)))
+
+
+def _without_texts(pin: ToolPin) -> ToolPin:
+    return msgspec.structs.replace(pin, text="", held_text="")

@@ -74,6 +74,7 @@ class Ask(StrEnum):
     ADD_SIGNING_KEY = "signing-keys/add"
     REPLACE_SIGNING_KEYS = "signing-keys/replace"
     FOLLOW_KEY_SETS = "key-sets/follow"
+    REPORT_TOOLS = "tools/report"
     ENSURE_ZONE_KEY = "zone-keys/ensure"
     ROTATE_ZONE_KEY = "zone-keys/rotate"
     MINT_FOR_RESOURCE = "mandates/resource"
@@ -104,6 +105,7 @@ PERMISSIONS: Final = {
     Ask.ADD_SIGNING_KEY: _may(Service.CONTROL, Service.STS),
     Ask.REPLACE_SIGNING_KEYS: _may(Service.CONTROL, Service.STS),
     Ask.FOLLOW_KEY_SETS: _may(Service.STS, Service.GATEWAY, Service.COORDINATOR),
+    Ask.REPORT_TOOLS: _may(Service.CONTROL, Service.GATEWAY),
     Ask.ENSURE_ZONE_KEY: _may(Service.STS, Service.CONTROL),
     Ask.ROTATE_ZONE_KEY: _may(Service.STS, Service.CONTROL),
     Ask.MINT_FOR_RESOURCE: _may(Service.STS, Service.GATEWAY),
