@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.deployment import reason, unique
-from tests.support.mcp_server import MODERN, READ, call, deployed_with_mcp, mcp_client
+from tests.support.mcp_server import MODERN, READ, SESSION, call, deployed_with_mcp, mcp_client
 from tests.support.raw_http import head, send_raw
 
 
@@ -137,7 +137,7 @@ def test_a_stream_is_not_opened_with_a_body(client):
     assert client.arrived() == []
 
 
-@pytest.mark.parametrize("method", ["tasks/get", "completion/complete", "subscriptions/listen"])
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
 def test_a_method_that_the_gateway_does_not_know_does_not_pass(attack, method):
     answer = attack({"jsonrpc": "2.0", "id": 1, "method": method})
     assert (answer.status_code, reason(answer)) == (403, "operation_undeclared")
@@ -150,3 +150,23 @@ def test_a_message_costs_its_mandate_whatever_is_in_it(client):
     again = client.authority.use(mandate, "/", "POST", content=ALLOWED.encode(), headers=headers)
     assert (reason(first), reason(again)) == ("mcp_message_invalid", "mandate_replayed")
     assert client.arrived() == []
+
+
+def test_a_session_of_the_server_is_of_use_to_who_began_it_only(client):
+    def ask(authority, session="session-of-mine", **more):
+        headers = {"content-type": "application/json", "mcp-session-id": session} | more
+        mandate = authority.mint(READ)
+        return authority.use(mandate, "/", "POST", content=ALLOWED.encode(), headers=headers)
+
+    start = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+    assert client.post(start).headers["mcp-session-id"] == SESSION
+    other = client.zone.agent("helper").authority()
+    for session in (SESSION, "session-of-mine"):
+        assert ask(client.authority, session).status_code == 200
+        client.arrived()
+        stolen = ask(other, session)
+        assert (stolen.status_code, reason(stolen)) == (404, "mcp_session_foreign")
+        twice = ask(other, "another", mcp_session_id=session)
+        assert (twice.status_code, reason(twice)) == (400, "mcp_message_invalid")
+        assert client.arrived() == []
+    assert ask(other, "session-of-theirs").status_code == 200

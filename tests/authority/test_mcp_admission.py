@@ -108,7 +108,7 @@ def test_policy_is_not_asked_about_scopes_of_another_resource(held):
     assert admitted.asked.scopes == ScopeSet.of("read")
 
 
-@pytest.mark.parametrize("method", ["tasks/get", "completion/complete", "PUT", "Tools/call"])
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "PUT", "Tools/call"])
 def test_a_method_that_is_not_known_is_refused(held, method):
     assert reason(ask(held, method)) is Reason.OPERATION_UNDECLARED
 

@@ -18,6 +18,7 @@ GROUPS = {
     "session": ("list", "tree", "kill"),
     "delegation": ("list", "revoke"),
     "user": ("revoke",),
+    "tools": ("list", "accept"),
     "evidence": ("tail", "export", "verify", "proof", "receipt", "verify-receipt"),
     "key": ("rotate", "reseal", "rotate-log", "retire-log"),
     "application": ("renew",),

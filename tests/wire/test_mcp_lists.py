@@ -136,3 +136,10 @@ def test_what_may_not_be_shown_is_not_shown_though_it_is_allowed():
     twice = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [tools[0], tools[0]]}}
     with pytest.raises(ValueError, match="twice"):
         filtered([json.dumps(twice).encode()])
+
+
+def test_a_template_is_shown_when_what_it_begins_with_may_be_read():
+    templates = [{"uriTemplate": "file:///a{/page}"}, {"uriTemplate": "{any}"}, {"uriTemplate": 7}]
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {"resourceTemplates": templates}}
+    found = filtered([json.dumps(answer).encode()], "resources/templates/list")
+    assert json.loads(found)["result"]["resourceTemplates"] == templates[:1]

@@ -6,7 +6,7 @@ import msgspec
 
 from caracal.authority.chain_standing import root_application
 from caracal.authority.mandates import Mandate, MandateClass
-from caracal.authority.mcp import METHODS, McpRequest, NameRule, ResourceKind, Target
+from caracal.authority.mcp import McpRequest, NameRule, ResourceKind, Target
 from caracal.authority.mcp_admission import needed_by_mcp
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.asking import ask_policy
@@ -113,7 +113,7 @@ def decide_admission(
 
 
 def _definition_refused(zone: Zone, resource: Resource, request: McpRequest) -> Refused | None:
-    if METHODS.get(request.method) is not Target.TOOL:
+    if request.target is not Target.TOOL:
         return None
     pin = zone.tool_pins.get((resource.id, request.name))
     return refused_for(resource.definitions, pin, request.name)

@@ -109,13 +109,16 @@ METHODS: Final = {
     "prompts/list": Target.NOTHING,
     "resources/list": Target.NOTHING,
     "resources/templates/list": Target.NOTHING,
+    "completion/complete": Target.PROMPT,
+    "subscriptions/listen": Target.NOTHING,
     "logging/setLevel": Target.NOTHING,
     "notifications/initialized": Target.NOTHING,
     "notifications/cancelled": Target.NOTHING,
     "notifications/progress": Target.NOTHING,
     "notifications/roots/list_changed": Target.NOTHING,
 }
-"""The methods of a client that pass, and what they name. Every other is refused."""
+"""The methods of a client that pass, and what they name if the message does not say otherwise. Every
+other is refused."""
 
 RESPONSE: Final = "response"
 """Stands for a client's answer to what the server asked it."""
@@ -132,8 +135,16 @@ class McpRequest(msgspec.Struct, frozen=True):
         method: of the JSON-RPC message; one of `METHODS`, `RESPONSE`, `LISTEN` and `END` when it passes.
         name: of the tool or prompt, or the URI; empty for methods that name nothing.
         arguments: SHA-256 of the arguments in RFC 8785 form, in hex; empty without any.
+        about: what the name is the name of, where the method alone does not say it.
     """
 
     method: str
     name: str = ""
     arguments: str = ""
+    about: Target | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """What the name is the name of; `None` for a method that does not pass."""
+        known = METHODS.get(self.method)
+        return known if known is None or self.about is None else self.about

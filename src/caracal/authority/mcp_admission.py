@@ -5,7 +5,6 @@ from typing import Final
 from caracal.authority.mcp import (
     END,
     LISTEN,
-    METHODS,
     RESPONSE,
     McpRequest,
     NameRule,
@@ -28,7 +27,7 @@ def needed_by_mcp(
     if request.method in _ABOUT_THE_SESSION:
         target = Target.NOTHING
     else:
-        known = METHODS.get(request.method)
+        known = request.target
         if known is None:
             return Refused(
                 Reason.OPERATION_UNDECLARED, f"the method {request.method} is not passed on"

@@ -126,6 +126,7 @@ class Reason(StrEnum):
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     TOOL_DEFINITION_UNACCEPTED = "tool_definition_unaccepted"
     MCP_MESSAGE_INVALID = "mcp_message_invalid"
+    MCP_SESSION_FOREIGN = "mcp_session_foreign"
     MCP_HEADER_MISMATCH = "mcp_header_mismatch"
     HEADERS_TOO_LARGE = "headers_too_large"
     BODY_TOO_LARGE = "body_too_large"

@@ -40,7 +40,11 @@ _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_$./-]{0,127}")
 _RESERVED: Final = frozenset({RESPONSE, LISTEN, END})
 _NOTIFICATION: Final = "notifications/"
 _VERSION: Final = "io.modelcontextprotocol/protocolVersion"
-_DECIDING: Final = frozenset({"name", "uri", "arguments", "_meta"})
+_DECIDING: Final = frozenset({"name", "uri", "arguments", "_meta", "ref", "notifications"})
+_WATCHED: Final = "resourceSubscriptions"
+_SUBSCRIBED: Final = frozenset(
+    {"toolsListChanged", "promptsListChanged", "resourcesListChanged", _WATCHED}
+)
 _NAME_REQUIRED: Final = frozenset({"tools/call", "resources/read", "prompts/get"})
 _MEDIA_TYPE: Final = re.compile(r"application/json(?:\s*;\s*charset=\"?utf-8\"?)?", re.IGNORECASE)
 _SENTINEL: Final = ("=?base64?", "?=")
@@ -214,6 +218,10 @@ def _params(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _request(method: str, params: dict[str, Any]) -> McpRequest:
+    if method == "completion/complete":
+        return _completion(params)
+    if method == "subscriptions/listen":
+        return _subscription(params)
     target = METHODS.get(method, Target.NOTHING)
     if target is Target.NOTHING:
         return McpRequest(method)
@@ -231,6 +239,48 @@ def _request(method: str, params: dict[str, Any]) -> McpRequest:
     if not isinstance(params["arguments"], dict):
         _invalid("params.arguments must be an object")
     return McpRequest(method, name, digest_arguments(params["arguments"]))
+
+
+def _completion(params: dict[str, Any]) -> McpRequest:
+    """Completion of an argument of a prompt, or of a variable of a template: by its literal beginning."""
+    ref = params.get("ref")
+    if not isinstance(ref, dict) or ref.get("type") not in ("ref/prompt", "ref/resource"):
+        _invalid("completion/complete needs params.ref, of a prompt or a resource")
+    member = "name" if ref["type"] == "ref/prompt" else "uri"
+    name = ref.get(member)
+    if not isinstance(name, str):
+        _invalid(f"params.ref needs {member}, a text")
+    about = Target.PROMPT
+    if member == "uri":
+        name, about = template_beginning(name), Target.CONTENT
+        _check_uri(name)
+    if fault := unusable_name(name):
+        _invalid(f"params.ref.{member} {fault}")
+    said = {key: value for key, value in params.items() if key in {"argument", "context"}}
+    return McpRequest("completion/complete", name, digest_arguments(said), about)
+
+
+def _subscription(params: dict[str, Any]) -> McpRequest:
+    """What a stream is to tell of: changes of lists, and of one resource (MCP 2026-07-28)."""
+    wanted = params.get("notifications", {})
+    if not isinstance(wanted, dict) or not wanted.keys() <= _SUBSCRIBED:
+        _invalid(f"params.notifications has members other than {', '.join(sorted(_SUBSCRIBED))}")
+    uris = wanted.get(_WATCHED, [])
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        _invalid(f"params.notifications.{_WATCHED} must be a list of texts")
+    if not uris:
+        return McpRequest("subscriptions/listen")
+    if len(uris) > 1:
+        _invalid("watch one resource in a request: each is decided on by itself")
+    if fault := unusable_name(uris[0]):
+        _invalid(f"params.notifications.{_WATCHED} {fault}")
+    _check_uri(uris[0])
+    return McpRequest("subscriptions/listen", uris[0], about=Target.CONTENT)
+
+
+def template_beginning(template: str) -> str:
+    """What every URI of a template (RFC 6570) begins with."""
+    return template.partition("{")[0]
 
 
 def _check_uri(uri: str) -> None:

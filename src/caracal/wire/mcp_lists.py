@@ -11,7 +11,7 @@ import msgspec
 from caracal.authority.mcp import McpRequest
 from caracal.authority.tool_pins import Definition
 from caracal.wire.errors import WireError
-from caracal.wire.mcp import decode_object, request_for
+from caracal.wire.mcp import decode_object, request_for, template_beginning
 from caracal.wire.tool_definitions import read_definitions
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -27,10 +27,12 @@ class _List(NamedTuple):
 
 
 _TOOLS: Final = "tools"
+_TEMPLATES: Final = "resourceTemplates"
 _LISTS: Final = {
     "tools/list": _List(_TOOLS, "name", "tools/call"),
     "prompts/list": _List("prompts", "name", "prompts/get"),
     "resources/list": _List("resources", "uri", "resources/read"),
+    "resources/templates/list": _List(_TEMPLATES, "uriTemplate", "resources/read"),
 }
 
 
@@ -120,7 +122,10 @@ class ListFilter:
     def _is_allowed(self, entry: Any, hidden: Collection[str]) -> bool:
         if not isinstance(entry, dict):
             return False
-        request = request_for(self._list.call, entry.get(self._list.key))
+        name = entry.get(self._list.key)
+        if self._list.member == _TEMPLATES and isinstance(name, str):
+            name = template_beginning(name)
+        request = request_for(self._list.call, name)
         if request is not None and request.name in hidden:
             return False
         return request is not None and self._allowed(request)

@@ -36,12 +36,14 @@ from caracal_server.gateway.inspection import inspect
 from caracal_server.gateway.metrics import GatewayMetrics
 from caracal_server.gateway.passages import refused_by
 from caracal_server.gateway.results import Results
+from caracal_server.gateway.server_sessions import ServerSessions
 from caracal_server.gateway.settings import GatewaySettings
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.keys import MintedMandates, VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority
 from caracal_server.ports.single_use import Claim, SingleUse
+from caracal_server.ports.upstream import UpstreamResponse
 from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.receipts import RecordedRefusal
 from caracal_server.web.refusals import UnprovenRefusals
@@ -102,6 +104,7 @@ class Enforcement:
     definitions: Definitions
     _results: Results = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
+    _sessions: ServerSessions = field(default_factory=ServerSessions, init=False)
 
     def __post_init__(self) -> None:
         self._results = Results(self.clock, self.evidence, self.metrics)
@@ -142,6 +145,8 @@ class Enforcement:
             else:
                 zone = current
         outcome = outcome or self._decide(zone, mandate, call, now=now)
+        if isinstance(outcome, AdmittedCall) and call.mcp is not None:
+            outcome = self._sessions.claim(outcome, incoming.headers) or outcome
         if isinstance(outcome, Refused):
             return await self._refuse(incoming, zone, mandate, call, outcome)
         entry = entries.allowed(
@@ -166,6 +171,11 @@ class Enforcement:
         if zone is None:
             return tuple(one.tool for one in listed)
         return self.definitions.see(zone, admission.entry, admission.admitted, listed)
+
+    def answered(self, admission: Admission, response: UpstreamResponse) -> None:
+        """Take note of what an answer begins."""
+        if admission.admitted.call.mcp is not None:
+            self._sessions.answered(admission.admitted, response.status, response.headers)
 
     async def _refuse(
         self, incoming: IncomingCall, zone: Zone, mandate: Mandate, call: Call, refused: Refused

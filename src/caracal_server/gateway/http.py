@@ -192,6 +192,7 @@ class GatewayApp:
         response, placement = await self.forwarding.send(incoming, admission, added, body)
         try:
             passage.status = response.status
+            self.enforcement.answered(admission, response)
             listing = Listing(
                 admission,
                 response,

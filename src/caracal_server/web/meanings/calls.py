@@ -100,6 +100,13 @@ MEANINGS: Meanings = {
         coordinator=_INVALID_REQUEST,
         problem=400,
     ),
+    Reason.MCP_SESSION_FOREIGN: Meaning(
+        "the session of the MCP server was begun by another caller",
+        "begin a session of your own with initialize",
+        oauth=Answer(404, "session_unknown"),
+        coordinator=Answer(404, "not_found"),
+        problem=404,
+    ),
     Reason.MCP_HEADER_MISMATCH: Meaning(
         "a header of the request says something else than its message",
         "send Mcp-Method, Mcp-Name and MCP-Protocol-Version as the message has them",
