@@ -45,6 +45,8 @@ FIELDS: Final = {
     "arguments": Told("SHA-256 of the query, byte for byte as it came after the `?`; at an MCP server of "
                       "the message's `arguments` in RFC 8785 form",
                       "calls with a query, messages with arguments", _HASH),
+    "argument_values": Told("the message's `arguments` in RFC 8785 form", "the resource says "
+                            "`record_arguments: true`, and they have at most 16 KiB"),
     "scopes": Told("asked for at an exchange, needed at a call; separated by spaces", "there are any"),
     "mandate": Told("id of the mandate minted or presented", "there is one"),
     "policy": Told("digest of the policy version that was asked or applied; at a start SHA-256 of the JSON "

@@ -58,6 +58,7 @@ _OF_AN_API: dict[str, Any] = {
         "prompts": False,
         "resources": False,
         "definitions": {"const": "first_use"},
+        "record_arguments": {"const": False},
     }
 }
 _OF_A_SERVER: dict[str, Any] = {

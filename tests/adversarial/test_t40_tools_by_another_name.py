@@ -170,3 +170,30 @@ def test_a_session_of_the_server_is_of_use_to_who_began_it_only(client):
         assert (twice.status_code, reason(twice)) == (400, "mcp_message_invalid")
         assert client.arrived() == []
     assert ask(other, "session-of-theirs").status_code == 200
+
+
+SMALL = """
+@id("reads") permit (principal, action, resource) when { context.phase == "exchange" };
+@id("small") permit (principal, action, resource)
+when { context.call.arguments has amount && context.call.arguments.amount < 100 };
+"""
+
+
+def test_arguments_decide_and_only_their_digest_is_on_record_unless_an_operator_wants_more(client):
+    paying = mcp_client(client.zone.deployment, client.server, policy=SMALL)
+    for amount, status in ((99, 200), (100, 403), ("1", 403)):
+        request = unique("pay")
+        assert paying.call("search", request, amount=amount).status_code == status
+        entry = paying.zone.entry(request, "call")
+        assert (len(entry["arguments"]), "argument_values" in entry) == (64, False)
+    assert entry["reason"] == "policy_error"
+    resource = paying.zone.document["resources"][0] | {"record_arguments": True}
+    paying.zone.apply(resources=[resource])
+    for amount in (1, 100):
+        request = unique("pay")
+        paying.call("search", request, amount=amount)
+        entry = paying.zone.entry(request, "call")
+        assert json.loads(entry["argument_values"]) == {"amount": amount}
+    request = unique("pay")
+    assert paying.call("search", request, amount=1, q="a" * 17_000).is_success
+    assert "argument_values" not in paying.zone.entry(request, "call")

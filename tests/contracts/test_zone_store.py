@@ -88,6 +88,7 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
                 prompts=NameTable((NameRule("*", Scope("tickets:read")),)),
                 contents=NameTable((NameRule("file:///a*", Scope("tickets:read")),)),
                 definitions=Pinning.ACCEPTED,
+                record_arguments=True,
             ),
         ),
         policy=PolicyVersion("sha256:1", "permit (principal, action, resource);", AT),

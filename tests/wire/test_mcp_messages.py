@@ -47,7 +47,8 @@ def request(method, **params):
 
 def test_a_tool_call_is_its_name_and_the_digest_of_its_arguments():
     digest = hashlib.sha256(b'{"q":"a"}').hexdigest()
-    assert read(CALL) == McpRequest("tools/call", "search", digest)
+    said = '{"q":"a"}'
+    assert read(CALL) == McpRequest("tools/call", "search", digest, said=said)
 
 
 def test_a_call_without_arguments_has_no_digest():

@@ -105,6 +105,8 @@ def decide_admission(
         method=call.method,
         path=call.path,
         undeclared=ScopeSet(scopes.scopes - (resource.scopes.scopes - {LIFECYCLE})),
+        arguments="" if call.mcp is None else call.mcp.said,
+        hypothetical=call.mcp is not None and call.mcp.hypothetical,
     )
     permitted = ask_policy(zone.policy, asked, resource.identifier)
     if isinstance(permitted, Refused):

@@ -125,6 +125,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         narrowed: ids of what the presented mandate was narrowed from, the one that was minted first.
         holders: thumbprints of keys (RFC 7638): at a call of those that narrowed each in `narrowed`;
             at an exchange of the one that the mandate is bound to.
+        argument_values: a message's arguments in RFC 8785 form, where the resource wants them recorded.
     """
 
     format: int
@@ -179,3 +180,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checkpoint: str = ""
     narrowed: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
+    argument_values: str = ""

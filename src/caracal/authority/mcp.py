@@ -135,6 +135,8 @@ class McpRequest(msgspec.Struct, frozen=True):
         method: of the JSON-RPC message; one of `METHODS`, `RESPONSE`, `LISTEN` and `END` when it passes.
         name: of the tool or prompt, or the URI; empty for methods that name nothing.
         arguments: SHA-256 of the arguments in RFC 8785 form, in hex; empty without any.
+        said: the arguments in RFC 8785 form; empty without any.
+        hypothetical: whether some call of that name is meant, whatever its arguments.
         about: what the name is the name of, where the method alone does not say it.
     """
 
@@ -142,6 +144,8 @@ class McpRequest(msgspec.Struct, frozen=True):
     name: str = ""
     arguments: str = ""
     about: Target | None = None
+    said: str = ""
+    hypothetical: bool = False
 
     @property
     def target(self) -> Target | None:

@@ -186,6 +186,7 @@ class Resource:
         tools, prompts, contents: the names that an MCP server's messages may hold; `contents` are the
             URIs of what MCP itself calls resources.
         definitions: which definitions of the tools are in force.
+        record_arguments: whether entries hold the arguments of messages, not only their digest.
     """
 
     id: ResourceId
@@ -201,3 +202,4 @@ class Resource:
     prompts: NameTable = NO_NAMES
     contents: NameTable = NO_NAMES
     definitions: Pinning = Pinning.FIRST_USE
+    record_arguments: bool = False

@@ -5,6 +5,7 @@ on. What two parsers could take differently is refused. Sources: JSON-RPC 2.0, M
 2026-07-28 (transports).
 """
 
+import hashlib
 import json
 import re
 from base64 import b64decode
@@ -25,7 +26,7 @@ from caracal.authority.mcp import (
     unusable_name,
 )
 from caracal.authority.outcomes import Reason
-from caracal.wire.argument_digest import digest_arguments
+from caracal.wire.argument_digest import canonical_arguments
 from caracal.wire.errors import WireError
 
 MAX_DEPTH: Final = 64
@@ -117,11 +118,12 @@ def _fields(headers: Headers) -> dict[str, str]:
 
 
 def request_for(method: str, name: object) -> McpRequest | None:
-    """What a message with this method and name would ask for; `None` when no such message passes."""
+    """What some message with this method and name would ask for; `None` when no such message passes."""
     try:
-        return _request(method, {"uri": name, "name": name})
+        request = _request(method, {"uri": name, "name": name})
     except WireError:
         return None
+    return msgspec.structs.replace(request, hypothetical=True)
 
 
 def decode_object(body: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
@@ -238,7 +240,13 @@ def _request(method: str, params: dict[str, Any]) -> McpRequest:
         return McpRequest(method, name)
     if not isinstance(params["arguments"], dict):
         _invalid("params.arguments must be an object")
-    return McpRequest(method, name, digest_arguments(params["arguments"]))
+    return _with_arguments(McpRequest(method, name), params["arguments"])
+
+
+def _with_arguments(request: McpRequest, arguments: dict[str, Any]) -> McpRequest:
+    said = canonical_arguments(arguments)
+    digest = hashlib.sha256(said).hexdigest()
+    return msgspec.structs.replace(request, arguments=digest, said=said.decode())
 
 
 def _completion(params: dict[str, Any]) -> McpRequest:
@@ -257,7 +265,7 @@ def _completion(params: dict[str, Any]) -> McpRequest:
     if fault := unusable_name(name):
         _invalid(f"params.ref.{member} {fault}")
     said = {key: value for key, value in params.items() if key in {"argument", "context"}}
-    return McpRequest("completion/complete", name, digest_arguments(said), about)
+    return _with_arguments(McpRequest("completion/complete", name, about=about), said)
 
 
 def _subscription(params: dict[str, Any]) -> McpRequest:

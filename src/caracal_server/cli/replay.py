@@ -44,6 +44,7 @@ _WHY: Final = {
     Missing.NOT_RECORDED: "from before all that policy is asked was recorded",
     Missing.TOO_LONG: "with a path too long to be kept whole",
     Missing.SHREDDED: "with values that are committed to and not at hand",
+    Missing.ARGUMENTS: "on arguments of which only the digest is on record",
     Missing.POLICY_UNKNOWN: "under a policy version whose text is not at hand",
 }
 

@@ -158,6 +158,7 @@ def _resource(
         prompts=prompts,
         contents=contents,
         definitions=document.definitions,
+        record_arguments=document.record_arguments,
     )
 
 

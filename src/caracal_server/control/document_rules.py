@@ -190,6 +190,11 @@ def _check_kind(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
         for field in _NAMED:
             if getattr(resource, field):
                 yield Fault((*path, field), "only an MCP server has these; write kind: mcp as well")
+        if resource.record_arguments:
+            yield Fault(
+                (*path, "record_arguments"),
+                "only an MCP server has arguments; write kind: mcp as well",
+            )
         if resource.definitions is not Pinning.FIRST_USE:
             yield Fault(
                 (*path, "definitions"), "only an MCP server has tools; write kind: mcp as well"

@@ -102,6 +102,7 @@ class ResourceView(msgspec.Struct, frozen=True):
     prompts: tuple[NameView, ...]
     resources: tuple[NameView, ...]
     definitions: str
+    record_arguments: bool
 
 
 class PolicyVersionView(msgspec.Struct, frozen=True):
@@ -247,6 +248,7 @@ def zone_view(record: ZoneRecord) -> ZoneView:
                 prompts=_name_views(entry.prompts),
                 resources=_name_views(entry.contents),
                 definitions=entry.definitions,
+                record_arguments=entry.record_arguments,
             )
             for entry in record.resources
         ),

@@ -273,6 +273,13 @@ class ResourceDocument(Model, frozen=True, kw_only=True):
             "only what an operator has accepted. `off`: whatever the server says."
         ),
     ] = Pinning.FIRST_USE
+    record_arguments: Annotated[
+        bool,
+        Meta(
+            description="Of an MCP server: whether the evidence holds the arguments of calls, up to 16 "
+            "KiB, and not only their digest. Decisions that read arguments can then be replayed."
+        ),
+    ] = False
     enforcement: Annotated[
         Enforcement,
         Meta(

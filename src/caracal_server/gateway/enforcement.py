@@ -180,17 +180,19 @@ class Enforcement:
     async def _refuse(
         self, incoming: IncomingCall, zone: Zone, mandate: Mandate, call: Call, refused: Refused
     ) -> RecordedRefusal:
+        entry = entries.refused(
+            incoming.request_id,
+            zone,
+            mandate,
+            incoming.arrival.resource,
+            call.name,
+            refused,
+            at=self.clock.now_us(),
+            arguments=entries.arguments_of(call.mcp, incoming.query),
+        )
+        values = entries.values_of(zone.resource(call.resource), call.mcp)
         recorded = await self.evidence.append(
-            entries.refused(
-                incoming.request_id,
-                zone,
-                mandate,
-                incoming.arrival.resource,
-                call.name,
-                refused,
-                at=self.clock.now_us(),
-                arguments=entries.arguments_of(call.mcp, incoming.query),
-            )
+            msgspec.structs.replace(entry, argument_values=values)
         )
         return RecordedRefusal(refused, recorded.reference)
 

@@ -12,10 +12,13 @@ from caracal.authority.mandates import Mandate
 from caracal.authority.mcp import McpRequest
 from caracal.authority.outcomes import Refused
 from caracal.authority.policy.recording import MAX_OPERATION, recorded
+from caracal.authority.resources import Resource
 from caracal.authority.zones import Zone
 from caracal_server.web.refusals import policy_digest
 
 MAX_RESOURCE: Final = 512
+MAX_VALUES: Final = 16 * 1024
+"""Characters of arguments that are kept; of more only the digest is."""
 MAX_TEXT: Final = 1024
 """Characters of a detail that are kept: callers choose how long they are."""
 
@@ -44,6 +47,7 @@ def allowed(
         scopes=asked.scopes.render(),
         mandate=mandate.id,
         arguments=arguments_of(admitted.call.mcp, query),
+        argument_values=values_of(admitted.resource, admitted.call.mcp),
         policies=admitted.policies,
     )
     return recorded(_narrowed(entry, mandate), asked, policy_digest(zone))
@@ -147,3 +151,10 @@ def arguments_of(request: McpRequest | None, query: bytes) -> str:
     if request is not None:
         return request.arguments
     return hashlib.sha256(query).hexdigest() if query else ""
+
+
+def values_of(resource: Resource | None, request: McpRequest | None) -> str:
+    """A message's arguments, where the resource wants them recorded and they are not too many."""
+    if resource is None or request is None or not resource.record_arguments:
+        return ""
+    return request.said if len(request.said) <= MAX_VALUES else ""

@@ -9,7 +9,7 @@ from caracal.authority.policy.schema import CONTEXT
 from tests.authority.policy.ticketing import MAIL, VOCABULARY, asking
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
-READER, SUB_AGENTS, MAILING = re.findall(r"```cedar\n(.*?)```", DOCUMENT, re.DOTALL)
+SHORT, READER, SUB_AGENTS, MAILING = re.findall(r"```cedar\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
 def decide(text: str, **changes: object) -> PolicyDecision:
@@ -39,6 +39,14 @@ def test_mail_needs_a_label_and_a_path() -> None:
     assert decide(MAILING, **labelled, phase=Phase.CALL, path="/outbox").policies == (
         "only drafts",
     )
+
+
+def test_arguments_decide() -> None:
+    mail = {"resource": MAIL, "scope": "mail:send", "phase": Phase.CALL}
+    assert decide(SHORT, **mail, arguments='{"copies":9}').permitted
+    assert not decide(SHORT, **mail, arguments='{"copies":10}').permitted
+    assert not decide(SHORT, **mail).permitted
+    assert decide(SHORT, **mail | {"phase": Phase.EXCHANGE}).permitted
 
 
 def test_the_table_of_the_context_is_complete() -> None:

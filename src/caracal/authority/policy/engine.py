@@ -7,7 +7,7 @@ from typing import Final
 
 from caracal.authority.policy.problems import PolicyInvalid
 from caracal.authority.policy.reading import read_policies
-from caracal.authority.policy.requests import Effect, PolicyDecision, PolicyRequest
+from caracal.authority.policy.requests import Asked, Effect, PolicyDecision, PolicyRequest
 from caracal.authority.policy.schema import PolicyVocabulary
 from caracal.authority.policy.slices import PolicyIndex, Rules, Slice
 from caracal.authority.policy.validation import check_reading
@@ -18,7 +18,7 @@ MAX_REMEMBERED: Final = 131_072
 """Slices, compiled policies and decisions that an engine keeps; beyond it, it starts afresh."""
 
 MAX_REMEMBERED_PATH: Final = 256
-"""Characters. Whoever calls chooses the path: a long one is judged each time, and not kept."""
+"""Characters. Whoever calls chooses path and arguments: what is long is judged each time, and not kept."""
 
 NOT_PERMITTED: Final = PolicyDecision(Effect.NO_PERMIT)
 
@@ -100,12 +100,21 @@ class PolicyEngine:
         name = (request.application, request.scope, request.resource)
         return self._judge(self._slices.get(name) or self._cut(request), request)
 
+    def reads_arguments(self, asked: Asked) -> bool:
+        """Whether an answer to any of these questions depends on the arguments of the call."""
+        names = ((asked.application, scope, at) for scope in asked.scopes for at in asked.resources)
+        return any(
+            self._index.policies[position].arguments
+            for name in names
+            for position in self._index.find(*name)
+        )
+
     def _judge(self, slice_: Slice, request: PolicyRequest) -> PolicyDecision:
         facts = slice_.rules.facts(request)
         decision = slice_.decisions.get(facts)
         if decision is None:
             decision = slice_.rules.evaluate(request)
-            if len(request.path) <= MAX_REMEMBERED_PATH:
+            if len(request.path) + len(request.arguments) <= MAX_REMEMBERED_PATH:
                 slice_.decisions[facts] = decision
                 self._carry(1)
         return decision

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from cedarpy import policies_to_json_str
 
+from caracal.authority.policy.arguments import Reads, read_arguments
 from caracal.authority.policy.cedar_text import CedarText, Statement
 from caracal.authority.policy.problems import PolicyProblem
 from caracal.authority.policy.schema import ContextAttribute, attributes_along
@@ -56,6 +57,7 @@ class _Policy(msgspec.Struct, frozen=True):
     action: _Head
     resource: _Head
     conditions: list[object]
+    effect: str = "permit"
     annotations: dict[str, str | None] = {}
 
 
@@ -74,8 +76,10 @@ class Policy:
         principals, actions, resources: whom its head is limited to; `None` for anyone and anything.
         entities: every entity that it names, in its head or its conditions.
         reads: the facts that its conditions can depend on.
+        arguments: what of `context.call.arguments` they read.
         compares: facts, as `phase` or `session.lifecycle`, and texts that they are compared with.
         json: the policy in Cedar's JSON.
+        permits: whether it is a `permit`.
     """
 
     position: int
@@ -86,8 +90,10 @@ class Policy:
     resources: frozenset[EntityUid] | None
     entities: frozenset[EntityUid]
     reads: frozenset[ContextAttribute]
+    arguments: Reads
     compares: frozenset[tuple[str, str]]
     json: str
+    permits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +207,10 @@ def _describe(position: int, statement: Statement, raw: msgspec.Raw) -> Policy |
         resources=heads[2],
         entities=survey.entities.union(*(head for head in heads if head is not None)),
         reads=survey.reads,
+        arguments=read_arguments(policy.conditions),
         compares=survey.compares,
         json=bytes(raw).decode(),
+        permits=policy.effect == "permit",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
+from caracal.authority.mcp import METHODS
 from caracal.authority.outcomes import Reason
 from caracal.authority.policy.requests import Asked, Phase
 from caracal.authority.scopes import LIFECYCLE, NO_SCOPES, InvalidScope, ScopeSet
@@ -28,6 +29,8 @@ class Missing(StrEnum):
     """The path was too long to be kept whole."""
     SHREDDED = "shredded"
     """It is committed to, and the opening is gone or was not handed out."""
+    ARGUMENTS = "arguments"
+    """Policy reads arguments of the call, and the entry holds only their digest."""
     POLICY_UNKNOWN = "policy_unknown"
     """The text of the policy version that decided is not at hand."""
 
@@ -36,7 +39,17 @@ UNDECLARED_OPERATION: Final = "-"
 """Stands in `template` for a call that is no declared operation; no operation reads so."""
 
 _INPUTS: Final = frozenset(
-    {"application_name", "labels", "operation", "resource", "root", "scopes", "template", "asked"}
+    {
+        "application_name",
+        "labels",
+        "operation",
+        "resource",
+        "root",
+        "scopes",
+        "template",
+        "asked",
+        "argument_values",
+    }
 )
 
 
@@ -102,6 +115,9 @@ def read_asked(entry: Entry) -> Asked | Missing:
         method=method,
         path=path,
         undeclared=undeclared if call else NO_SCOPES,
+        arguments=entry.argument_values,
+        arguments_known=not (call and entry.arguments and method in METHODS)
+        or bool(entry.argument_values),
     )
 
 

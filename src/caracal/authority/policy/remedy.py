@@ -49,6 +49,8 @@ def explain_policy(entry: Entry, text: str | None) -> Remedy:
     asked = read_asked(entry) if asks_policy(entry) else Missing.NOT_RECORDED
     if isinstance(asked, Missing):
         return Remedy()
+    if not asked.arguments_known and _changed(text or "", [], []).reads_arguments(asked):
+        return Remedy()
     values = _values(entry, asked, text or "")
     decided = entry.reason in BY_POLICY or entry.reason == Reason.POLICY_NONE_ACTIVE
     if entry.verdict is not Verdict.REFUSE or not decided:

@@ -163,6 +163,8 @@ class Replay:
         engine = self._engine(entry)
         if isinstance(engine, Missing):
             return engine
+        if engine is not None and not asked.arguments_known and engine.reads_arguments(asked):
+            return Missing.ARGUMENTS
         return decide_again(engine, asked)
 
     def _compare(self, index: int, entry: Entry, outcome: Outcome) -> None:
@@ -253,6 +255,8 @@ def _identity(entry: Entry) -> tuple[object, ...]:
         entry.asked,
         entry.undeclared,
         entry.kind,
+        entry.argument_values,
+        bool(entry.arguments),
         *entry.committed,
     )
 

@@ -25,6 +25,8 @@ class PolicyRequest(msgspec.Struct, frozen=True):
         method, path: of the call as it stands, decoded; empty at exchange.
         hops: how many delegations lie behind it.
         root_application: the name of the application that the chain began with.
+        arguments: of the call, as JSON; empty without any, and at an API.
+        hypothetical: whether some call is meant, whatever its arguments; never a call that is made.
     """
 
     phase: Phase
@@ -39,6 +41,8 @@ class PolicyRequest(msgspec.Struct, frozen=True):
     operation: str = ""
     method: str = ""
     path: str = ""
+    arguments: str = ""
+    hypothetical: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -47,6 +51,9 @@ class Asked(msgspec.Struct, frozen=True):
     Attributes:
         resources: identifiers, in the order of the request.
         undeclared: scopes that the resource did not declare any more; policy permits none of them.
+        arguments: of the call, as JSON; empty without any, and at an API.
+        arguments_known: whether that is what they were; of what is replayed it may not be on record.
+        hypothetical: whether some call is meant, whatever its arguments.
     """
 
     phase: Phase
@@ -62,6 +69,9 @@ class Asked(msgspec.Struct, frozen=True):
     method: str = ""
     path: str = ""
     undeclared: ScopeSet = NO_SCOPES
+    arguments: str = ""
+    arguments_known: bool = True
+    hypothetical: bool = False
 
     def about(self, resources: Iterable[str]) -> "Asked":
         """The same about these resources."""
@@ -82,6 +92,8 @@ class Asked(msgspec.Struct, frozen=True):
             operation=self.operation,
             method=self.method,
             path=self.path,
+            arguments=self.arguments,
+            hypothetical=self.hypothetical,
         )
 
 

@@ -27,7 +27,7 @@ type Context = {
   phase: String,
   session: {labels: Set<String>, lifecycle: String, depth: Long},
   delegation: {hops: Long, root: String},
-  call: {operation: String, method: String, path: String},
+  call: {operation: String, method: String, path: String%s},
 };
 action %s appliesTo {principal: [Application], resource: [Resource], context: Context};
 """
@@ -67,14 +67,20 @@ def attributes_along(path: tuple[str, ...]) -> frozenset[ContextAttribute]:
     )
 
 
-def render_context(request: PolicyRequest, attributes: Iterable[ContextAttribute]) -> str:
-    """The context as JSON, with `attributes` in it and no others."""
+def render_context(
+    request: PolicyRequest,
+    attributes: Iterable[ContextAttribute],
+    arguments: Mapping[str, object] | None = None,
+) -> str:
+    """The context as JSON, with `attributes` in it and no others, and what is read of the arguments."""
     context: dict[str, object] = {}
     groups: dict[str, dict[str, object]] = {}
     for attribute in attributes:
         *group, name = attribute.path
         holder = groups.setdefault(group[0], {}) if group else context
         holder[name] = getattr(request, attribute.field)
+    if arguments is not None:
+        groups.setdefault("call", {})["arguments"] = arguments
     return json.dumps(context | groups)
 
 
@@ -101,6 +107,10 @@ class PolicyVocabulary:
         return scope in self.scopes and scope in self.resources.get(resource, NO_SCOPES)
 
 
-def render_schema(actions: Iterable[str]) -> str:
-    """The Cedar schema in which these actions exist. They are scopes, so quoting them is enough."""
-    return _SCHEMA % ", ".join(f'"{action}"' for action in sorted(actions))
+def render_schema(actions: Iterable[str], arguments: str = "") -> str:
+    """The Cedar schema in which these actions exist, and `call.arguments` where they have a type.
+
+    Actions are scopes, so quoting them is enough.
+    """
+    typed = f", arguments: {arguments}" if arguments else ""
+    return _SCHEMA % (typed, ", ".join(f'"{action}"' for action in sorted(actions)))

@@ -1,5 +1,6 @@
 """The policies that can matter to one application, scope and resource, ready to be evaluated."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from operator import attrgetter
 
 import cedarpy
 
+from caracal.authority.policy.arguments import pick
 from caracal.authority.policy.reading import EntityUid, Policy
 from caracal.authority.policy.requests import Effect, PolicyDecision, PolicyRequest
 from caracal.authority.policy.schema import (
@@ -56,31 +58,57 @@ class Rules:
 
     Attributes:
         facts: what of a request, besides its application, scope and resource, the decision depends on.
+        arguments: what of the call's arguments is among that.
     """
 
-    __slots__ = ("_attributes", "_compiled", "_policies", "facts")
+    __slots__ = ("_attributes", "_compiled", "_policies", "_reader", "_without", "arguments")
 
     def __init__(self, policies: tuple[Policy, ...]) -> None:
         reads: frozenset[ContextAttribute] = frozenset().union(*(entry.reads for entry in policies))
+        self.arguments = frozenset(path for policy in policies for path in policy.arguments)
+        self._without: Rules | None = None
         self._policies = {policy.position: policy for policy in policies}
         self._attributes = tuple(attribute for attribute in CONTEXT if attribute in reads)
         members = ", ".join(f'"policy{policy.position}": {policy.json}' for policy in policies)
         self._compiled = cedarpy.PolicySet.from_json_str(
             f'{{"templates": {{}}, "templateLinks": [], "staticPolicies": {{{members}}}}}'
         )
-        self.facts: Callable[[PolicyRequest], object] = (
+        self._reader: Callable[[PolicyRequest], object] = (
             attrgetter(*(attribute.field for attribute in self._attributes))
             if self._attributes
             else _no_facts
         )
 
+    def facts(self, request: PolicyRequest) -> object:
+        if not self.arguments:
+            return self._reader(request)
+        return self._reader(request), self._picked(request), request.hypothetical
+
+    def _picked(self, request: PolicyRequest) -> str:
+        return json.dumps(pick(request.arguments, self.arguments), sort_keys=True)
+
     def evaluate(self, request: PolicyRequest) -> PolicyDecision:
+        """Decide; of a hypothetical call, whether there are arguments with which it may be allowed."""
+        if not (request.hypothetical and self.arguments):
+            return self._ask(request)
+        if self._without is None:
+            others = (policy for policy in self._policies.values() if not policy.arguments)
+            self._without = Rules(tuple(others))
+        decision = self._without.evaluate(request)
+        if decision.effect is not Effect.NO_PERMIT:
+            return decision
+        permits = (one for one in self._policies.values() if one.arguments and one.permits)
+        ids = tuple(policy.id for policy in permits)
+        return PolicyDecision(Effect.PERMIT, ids) if ids else decision
+
+    def _ask(self, request: PolicyRequest) -> PolicyDecision:
         """Ask Cedar. An error of one policy is the answer, whatever the others say (P7)."""
+        arguments = pick(request.arguments, self.arguments) if self.arguments else None
         question = {
             "principal": {"type": APPLICATION, "id": request.application},
             "action": {"type": ACTION, "id": request.scope},
             "resource": {"type": RESOURCE, "id": request.resource},
-            "context": render_context(request, self._attributes),
+            "context": render_context(request, self._attributes, arguments),
         }
         try:
             answer = cedarpy.is_authorized(question, self._compiled, _NO_ENTITIES)

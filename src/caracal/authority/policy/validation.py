@@ -6,6 +6,7 @@ from typing import Final
 
 from cedarpy import Schema, validate_policies
 
+from caracal.authority.policy.arguments import problem_of, render_type
 from caracal.authority.policy.problems import PolicyProblem
 from caracal.authority.policy.reading import (
     EntityUid,
@@ -61,13 +62,20 @@ def _check_names(
         if (message := _unknown(uid, vocabulary)) is not None
     ] or _undeclared(policy, vocabulary)
     statement = policy.statement
-    return [
-        reading.problem(statement.find_entity(uid.type, uid.id), message) for uid, message in faults
-    ] + [
-        reading.problem(statement.find_string(text), f'context.{fact} is never "{text}"')
-        for fact, text in policy.compares
-        if text not in _values(fact, vocabulary, text)
-    ]
+    fault, word = problem_of(policy.arguments)
+    unread = [reading.problem(statement.find_word([word]), fault)] if fault else []
+    return (
+        unread
+        + [
+            reading.problem(statement.find_entity(uid.type, uid.id), message)
+            for uid, message in faults
+        ]
+        + [
+            reading.problem(statement.find_string(text), f'context.{fact} is never "{text}"')
+            for fact, text in policy.compares
+            if text not in _values(fact, vocabulary, text)
+        ]
+    )
 
 
 def _values(fact: str, vocabulary: PolicyVocabulary, text: str) -> Collection[str]:
@@ -114,23 +122,24 @@ def _check_types(reading: Reading, policies: list[Policy]) -> list[PolicyProblem
     Its work grows with the actions of the schema, and those that a policy does not name are all
     alike to it: each group of policies gets a schema of what it names and one action more.
     """
-    groups: dict[frozenset[str], list[Policy]] = {}
+    groups: dict[tuple[frozenset[str], str], list[Policy]] = {}
     for policy in policies:
         actions = frozenset(uid.id for uid in policy.entities if uid.type == ACTION)
-        groups.setdefault(actions | {OTHER_ACTION}, []).append(policy)
+        arguments = render_type(policy.arguments)
+        groups.setdefault((actions | {OTHER_ACTION}, arguments), []).append(policy)
     return [
         problem
-        for actions, group in groups.items()
-        for problem in _check_group(reading, group, actions)
+        for (actions, arguments), group in groups.items()
+        for problem in _check_group(reading, group, actions, arguments)
     ]
 
 
 def _check_group(
-    reading: Reading, policies: list[Policy], actions: frozenset[str]
+    reading: Reading, policies: list[Policy], actions: frozenset[str], arguments: str
 ) -> list[PolicyProblem]:
     text = "\n".join(policy.statement.text for policy in policies)
     found: dict[int, set[str]] = {}
-    for error in validate_policies(text, Schema.from_str(render_schema(actions))).errors:
+    for error in validate_policies(text, Schema.from_str(render_schema(actions, arguments))).errors:
         message = _FOR_ACTION.sub(" of the context", _POLICY.sub("", error.error))
         found.setdefault(int(error.policy_id.removeprefix("policy")), set()).add(message)
     return [

@@ -37,6 +37,7 @@ class _StoredServer(msgspec.Struct):
     prompts: tuple[NameRule, ...] = ()
     resources: tuple[NameRule, ...] = ()
     definitions: Pinning = Pinning.FIRST_USE
+    record_arguments: bool = False
 
 
 _decode_server = msgspec.json.Decoder(_StoredServer).decode
@@ -155,6 +156,7 @@ def _stored_server(resource: Resource) -> str | None:
         resource.prompts.rules,
         resource.contents.rules,
         resource.definitions,
+        resource.record_arguments,
     )
     return _encode(stored).decode()
 
@@ -179,6 +181,7 @@ def read_resource(row: Any) -> Resource:
         prompts=NameTable(server.prompts),
         contents=NameTable(server.resources),
         definitions=server.definitions,
+        record_arguments=server.record_arguments,
     )
 
 
