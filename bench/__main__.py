@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results")
-PARTS = ("startup", "decide", "evidence", "replay", "sessions", "governed", "apart")
+PARTS = ("startup", "decide", "evidence", "replay", "sessions", "governed", "mcp", "apart")
 
 
 def main() -> int:

@@ -10,8 +10,9 @@ from bench.load import Connection
 from bench.processes import Caracal
 
 RESOURCE = "resource://bench"
+SERVER = "resource://bench-mcp"
 POLICY = """
-@id("read") permit (principal, action == Action::"rows:read", resource == Resource::"resource://bench");
+@id("read") permit (principal, action == Action::"rows:read", resource);
 """
 
 
@@ -41,7 +42,14 @@ class Client:
                     "upstream": upstream,
                     "provider": "upstream",
                     "operations": {"GET /rows/{id}": "rows:read"},
-                }
+                },
+                {
+                    "identifier": SERVER,
+                    "kind": "mcp",
+                    "upstream": f"{upstream}/mcp",
+                    "provider": "upstream",
+                    "tools": {"find": "rows:read"},
+                },
             ],
             "policy": POLICY,
         }
@@ -71,7 +79,7 @@ class Client:
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
-    def worker(self) -> Worker:
+    def worker(self, resource: str = RESOURCE) -> Worker:
         """Two sessions and a delegation between them."""
         mandate = self.lifecycle_mandate()
         source, target = (self._post("agents", mandate, self.start_body()) for _ in range(2))
@@ -84,13 +92,14 @@ class Client:
                 "issuer_application_id": self.application["id"],
                 "receiver_application_id": self.application["id"],
                 "scopes": ["rows:read"],
-                "constraints": {"resources": [RESOURCE]},
+                "constraints": {"resources": [resource]},
                 "ttl_seconds": 3600,
             },
         )
         return Worker(
             self._form(
                 scope="rows:read",
+                resource=resource,
                 agent_session_id=target["agent_session_id"],
                 delegation_edge_id=delegation["delegation_edge_id"],
             )
@@ -122,15 +131,20 @@ def mint_request(worker: Worker) -> bytes:
     ) + body
 
 
-async def governed_call(control: Connection, gateway: Connection, mint: bytes) -> bool:
+GET = b"GET /rows/7 HTTP/1.1\r\nhost: bench\r\nx-caracal-resource: resource://bench\r\n\r\n"
+
+
+async def governed_call(
+    control: Connection, gateway: Connection, mint: bytes, request: bytes = GET
+) -> bool:
     """One governed call: mint, then spend."""
     status, body = await control.ask(mint)
     if status != 200:
         return False
+    head, said = request.split(b"\r\n\r\n", 1)
     at = body.index(b'"access_token":"') + 16
     mandate = body[at : body.index(b'"', at)]
     status, _ = await gateway.ask(
-        b"GET /rows/7 HTTP/1.1\r\nhost: bench\r\nx-caracal-resource: resource://bench\r\n"
-        b"authorization: Bearer " + mandate + b"\r\n\r\n"
+        head + b"\r\nauthorization: Bearer " + mandate + b"\r\n\r\n" + said
     )
     return status == 200

@@ -1,4 +1,5 @@
-"""The local upstream: a fixed JSON answer over keep-alive HTTP/1.1, as cheap as Python allows.
+"""The local upstream: a fixed JSON answer over keep-alive HTTP/1.1, as cheap as Python allows; to a `POST`
+that of an MCP server to a call.
 
 Run as `python -m bench.upstream_server`; it prints its port once it listens.
 """
@@ -12,6 +13,12 @@ BODY = b'{"rows":[' + b",".join(b'{"id":%d,"item":"desk"}' % n for n in range(7)
 ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY)
 ) + BODY
+RESULT = (
+    b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"desk"}],"isError":false}}'
+)
+TOLD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(RESULT)
+) + RESULT
 
 
 class Upstream(asyncio.Protocol):
@@ -23,7 +30,8 @@ class Upstream(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a stream transport
+        answer = TOLD if self._parser.get_method() == b"POST" else ANSWER
+        self._transport.write(answer)  # type: ignore[attr-defined]  # a stream transport
 
 
 async def main() -> None:
