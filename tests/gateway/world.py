@@ -16,6 +16,7 @@ from caracal_server.adapters.memory.credentials import OpenedCredentials
 from caracal_server.adapters.memory.minted import MintedInMemory
 from caracal_server.adapters.memory.single_use import SingleUseInMemory
 from caracal_server.assembly.listeners import Listener
+from caracal_server.gateway.definitions import Definitions
 from caracal_server.gateway.enforcement import Enforcement
 from caracal_server.gateway.forwarding import Forwarding
 from caracal_server.gateway.http import GatewayApp
@@ -148,6 +149,11 @@ class Mandates:
         return await self._mint.mint_for_resource(*asked, **named)
 
 
+class _NoReports:
+    async def report(self, *told: Any) -> None:
+        """There is no MCP server here, and nothing to keep."""
+
+
 @asynccontextmanager
 async def gateway(
     speaks: Speaks,
@@ -176,6 +182,7 @@ async def gateway(
                 authority=zone.graphs,
                 evidence=log,
                 metrics=metrics,
+                definitions=Definitions(zone.clock, log, _NoReports()),
             ),
             forwarding=Forwarding(
                 clock=zone.clock,

@@ -148,6 +148,12 @@ def test_a_list_shows_what_some_arguments_would_allow():
     assert ask("", scope="pay:read", hypothetical=True).effect is Effect.NO_PERMIT
     never = SMALL + '@id("never") forbid (principal, action, resource);'
     assert ask("", never, hypothetical=True).effect is Effect.FORBID
+    small = engine()
+    for arguments in ("", '{"amount":1}', '{"amount":1000}'):
+        request = PolicyRequest(
+            Phase.CALL, "agent", Scope("pay:send"), PAY, arguments=arguments, hypothetical=True
+        )
+        assert small.decide(request).policies == ("small",)
     plain = "permit (principal, action, resource);" + SMALL
     assert ask("", plain, hypothetical=True).policies == ("policy0",)
 
