@@ -13,6 +13,7 @@ from typing import Any
 
 from caracal.evidence.checkpoints import parse_checkpoint
 from caracal.evidence.notes import parse_note
+from examples.demo.help_desk import RunningHelpDesk, call_tools
 from examples.demo.insider import copy_data, rewrite
 from examples.demo.processes import ROOT, AgentProcess, RunningCaracal, RunningWitness
 from examples.demo.story import PromiseBroken, Story, expect
@@ -49,14 +50,15 @@ class Stage:
 
 
 @contextlib.contextmanager
-def set_up(story: Story, directory: Path) -> Iterator[Stage]:
+def set_up(story: Story, directory: Path, help_desk: RunningHelpDesk) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         story.chapter("A third-party API and Caracal start")
         shop = stack.enter_context(RunningDatasette(directory))
         story.tell(f"Datasette serves a shop's database at {shop.url}; it wants a bearer token")
         started = time.monotonic()
         caracal = RunningCaracal.start(
-            directory / "caracal", private_egress=shop.url.removeprefix("http://")
+            directory / "caracal",
+            private_egress=f"{shop.url.removeprefix('http://')},{help_desk.authority}",
         )
         stack.callback(caracal.stop)
         took = time.monotonic() - started
@@ -297,10 +299,15 @@ def main() -> int:
     story = Story()
     with tempfile.TemporaryDirectory(prefix="caracal-demo-") as directory:
         try:
-            with set_up(story, Path(directory)) as stage:
+            # The MCP server takes its time to start, and is needed last.
+            with (
+                RunningHelpDesk(Path(directory)) as help_desk,
+                set_up(story, Path(directory), help_desk) as stage,
+            ):
                 for chapter in (read_rows, try_to_write, delegate, kill, prove):
                     chapter(stage)
                 rewrite_the_log(stage, keep_a_receipt(stage))
+                call_tools(story, stage.caracal, help_desk)
                 if options.keep:
                     keep_running(stage)
         except PromiseBroken as broken:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-RESOURCE = "resource://shop"
+RESOURCE = os.environ.get("DEMO_RESOURCE", "resource://shop")
 
 
 class Agent:
@@ -60,9 +60,19 @@ class Agent:
         )
         return _shown(answer)
 
-    def call(self, mandate: str, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def call(
+        self,
+        mandate: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
         answer = self._http.request(
-            method, self._gateway + path, headers=self._bearer(mandate), json=body
+            method,
+            self._gateway + path,
+            headers=self._bearer(mandate) | (headers or {}),
+            json=body,
         )
         return _shown(answer)
 

@@ -145,7 +145,13 @@ class RunningWitness:
 class AgentProcess:
     """An agent in a process of its own, with nothing in its environment but its credential."""
 
-    def __init__(self, caracal: RunningCaracal, zone: str, application: dict[str, str]) -> None:
+    def __init__(
+        self,
+        caracal: RunningCaracal,
+        zone: str,
+        application: dict[str, str],
+        resource: str = "resource://shop",
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("agent.py"))],
             stdin=subprocess.PIPE,
@@ -157,6 +163,7 @@ class AgentProcess:
                 "CARACAL_ZONE_ID": zone,
                 "CARACAL_APPLICATION_ID": application["id"],
                 "CARACAL_APP_CLIENT_SECRET": application["secret"],
+                "DEMO_RESOURCE": resource,
             },
         )
 
