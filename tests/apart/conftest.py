@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.apart import Apart, apart, deployed_apart, provision, running_apart
 from tests.support.deployment import Deployment
+from tests.support.mcp_server import McpServer, mcp_server
 from tests.support.openid import Provider, openid_provider
 from tests.support.upstream import RecordingUpstream
 from tests.support.upstream import upstream as upstream  # noqa: PLC0414 (a fixture, for this folder)
@@ -25,13 +26,23 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
+def tickets() -> Iterator[McpServer]:
+    with mcp_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def services(
-    tmp_path_factory: pytest.TempPathFactory, upstream: RecordingUpstream, provider: Provider
+    tmp_path_factory: pytest.TempPathFactory,
+    upstream: RecordingUpstream,
+    provider: Provider,
+    tickets: McpServer,
 ) -> Iterator[Apart]:
     root = tmp_path_factory.mktemp("apart")
     provision(root)
+    hosts = f"{upstream.authority},{provider.authority},{tickets.authority}"
     reach = {
-        "CARACAL_PRIVATE_EGRESS_HOSTS": f"{upstream.authority},{provider.authority}",
+        "CARACAL_PRIVATE_EGRESS_HOSTS": hosts,
         "CARACAL_TLS_EXTRA_CA_FILE": str(provider.ca_file),
     }
     with running_apart(apart(root, upstream, **BOUNDS, **reach)) as running:
