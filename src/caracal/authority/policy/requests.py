@@ -15,6 +15,11 @@ class Phase(StrEnum):
     CALL = "call"
 
 
+def label_prefixes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Everything that some label begins with, itself included: the empty text too, if there is a label."""
+    return tuple(sorted({label[:end] for label in labels for end in range(len(label) + 1)}))
+
+
 class PolicyRequest(msgspec.Struct, frozen=True):
     """One question: may this application do what this scope stands for, on this resource, now?
 
@@ -44,6 +49,10 @@ class PolicyRequest(msgspec.Struct, frozen=True):
     arguments: str = ""
     hypothetical: bool = False
 
+    @property
+    def session_label_prefixes(self) -> tuple[str, ...]:
+        return label_prefixes(self.session_labels)
+
 
 class Asked(msgspec.Struct, frozen=True):
     """All that one decision put to policy: a question for each scope on each resource.
@@ -72,6 +81,10 @@ class Asked(msgspec.Struct, frozen=True):
     arguments: str = ""
     arguments_known: bool = True
     hypothetical: bool = False
+
+    @property
+    def session_label_prefixes(self) -> tuple[str, ...]:
+        return label_prefixes(self.session_labels)
 
     def about(self, resources: Iterable[str]) -> "Asked":
         """The same about these resources."""

@@ -25,7 +25,7 @@ entity Application;
 entity Resource;
 type Context = {
   phase: String,
-  session: {labels: Set<String>, lifecycle: String, depth: Long},
+  session: {labels: Set<String>, label_prefixes: Set<String>, lifecycle: String, depth: Long},
   delegation: {hops: Long, root: String},
   call: {operation: String, method: String, path: String%s},
 };
@@ -35,15 +35,28 @@ action %s appliesTo {principal: [Application], resource: [Resource], context: Co
 
 @dataclass(frozen=True, slots=True)
 class ContextAttribute:
-    """One fact: where in the context policies read it, and the field of the request that it is."""
+    """One fact of a request, as policies read it.
+
+    Attributes:
+        path: where in the context it is.
+        field: of the request, that it is.
+        source: the field that it follows from, when that is another: what is remembered by it is smaller.
+    """
 
     path: tuple[str, ...]
     field: str
+    source: str = ""
+
+    @property
+    def key(self) -> str:
+        """The field that a decision is remembered by."""
+        return self.source or self.field
 
 
 CONTEXT: Final = (
     ContextAttribute(("phase",), "phase"),
     ContextAttribute(("session", "labels"), "session_labels"),
+    ContextAttribute(("session", "label_prefixes"), "session_label_prefixes", "session_labels"),
     ContextAttribute(("session", "lifecycle"), "session_lifecycle"),
     ContextAttribute(("session", "depth"), "session_depth"),
     ContextAttribute(("delegation", "hops"), "hops"),

@@ -74,7 +74,7 @@ class Rules:
             f'{{"templates": {{}}, "templateLinks": [], "staticPolicies": {{{members}}}}}'
         )
         self._reader: Callable[[PolicyRequest], object] = (
-            attrgetter(*(attribute.field for attribute in self._attributes))
+            attrgetter(*(attribute.key for attribute in self._attributes))
             if self._attributes
             else _no_facts
         )
