@@ -145,6 +145,9 @@ class Reason(StrEnum):
     ZONE_CHANGED = "zone_changed"
     ZONE_FILE_INVALID = "zone_file_invalid"
     POLICY_INVALID = "policy_invalid"
+    ENTRY_UNKNOWN = "entry_unknown"
+    ENTRY_TAKEN = "entry_taken"
+    FEATURE_ABSENT = "feature_absent"
     SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (a reason code)
     RECEIPT_UNKNOWN = "receipt_unknown"
     RECEIPT_NOT_READY = "receipt_not_ready"

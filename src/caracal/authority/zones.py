@@ -22,6 +22,7 @@ class Application:
 
     Attributes:
         traits: words about it; those that begin with `control:` make it a control key.
+        title: what people call it, where that is not its name.
     """
 
     id: ApplicationId
@@ -29,6 +30,7 @@ class Application:
     enabled: bool = True
     expires_at: datetime | None = None
     traits: tuple[str, ...] = ()
+    title: str = ""
 
     def usable(self, now: datetime) -> bool:
         return self.enabled and (self.expires_at is None or now < self.expires_at)
@@ -54,6 +56,7 @@ class Provider:
         query_parameter: the query key that carries it, for `api_key` only.
         username: for `http_basic`.
         allowed_hosts: the only upstream hosts it may be sent to; empty for the resource's own.
+        title: what people call it, where that is not its name.
     """
 
     id: ProviderId
@@ -65,6 +68,7 @@ class Provider:
     username: str = ""
     allowed_hosts: frozenset[str] = frozenset()
     forward_identity: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

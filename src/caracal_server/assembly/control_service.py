@@ -19,6 +19,7 @@ from caracal_server.assembly.owned_database import owned_database
 from caracal_server.assembly.service_process import Built, Ground
 from caracal_server.assembly.start_entry import RELEASE
 from caracal_server.control.acts import ActLog
+from caracal_server.control.admin.api import AdminApi
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.authentication import OperatorAuthentication
 from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
@@ -35,7 +36,7 @@ from caracal_server.control.tool_pins import AcceptTool, KeepTools
 from caracal_server.control.tools_http import ToolApi
 from caracal_server.control.views import InstallationView
 from caracal_server.web.peers.services import Service
-from caracal_server.web.problems import render_problem_details
+from caracal_server.web.problems import render_admin
 from caracal_server.web.routes import Edge, Route
 
 
@@ -81,7 +82,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         await operators.ensure_first(ground.directory.operator_token)
 
     return Built(
-        app=Edge(routes, refuse=render_problem_details, entropy=ground.entropy),
+        app=Edge(routes, refuse=render_admin, entropy=ground.entropy),
         evidence=evidence,
         zones=zones,
         answers=ControlPeerApi(
@@ -137,19 +138,24 @@ class _Offices:
                 self.ground.peering.changing_channel(Service.COORDINATOR)
             ),
         )
+        renew = RenewSecret(clock, publication, acts, secrets)
         zones = ZoneApi(
             gate=gate,
             apply=apply,
             rotate=RotateKey(acts, zone_keys, publication),
-            renew=RenewSecret(clock, publication, acts, secrets),
+            renew=renew,
             operators=self.operators,
             readiness=self.ground.readiness,
             counts=counts,
             version=RELEASE,
             installation=InstallationView(*installed().shown),
         )
-        tools = ToolApi(gate, AcceptTool(publication, acts))
-        return (*zones.routes(), *tools.routes(), *OperatorApi(gate, self.operators).routes())
+        return (
+            *zones.routes(),
+            *AdminApi(gate, apply, renew).routes(),
+            *ToolApi(gate, AcceptTool(publication, acts)).routes(),
+            *OperatorApi(gate, self.operators).routes(),
+        )
 
 
 def _meanwhile(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

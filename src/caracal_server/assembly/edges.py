@@ -9,6 +9,7 @@ from caracal_server.assembly.installed import installed
 from caracal_server.assembly.log_keys import log_key_routes
 from caracal_server.assembly.parts import Administration, Foundations
 from caracal_server.assembly.start_entry import RELEASE
+from caracal_server.control.admin.api import AdminApi
 from caracal_server.control.control_mandates import ControlMandates
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
@@ -20,7 +21,7 @@ from caracal_server.coordinator.service import Coordinator
 from caracal_server.sts.http import StsApp, serves
 from caracal_server.web.asgi import Application, Receive, Scope, Send
 from caracal_server.web.health import Readiness, health_routes
-from caracal_server.web.problems import render_coordinator, render_problem_details
+from caracal_server.web.problems import render_admin, render_coordinator
 from caracal_server.web.routes import Edge
 
 
@@ -79,6 +80,7 @@ def make_control_side(
         *health_routes(readiness, registry),
         *zones.routes(),
         *ToolApi(gate, administration.accept_tool).routes(),
+        *AdminApi(gate, administration.apply, administration.renew).routes(),
         *OperatorApi(gate, administration.operators).routes(),
         *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),
@@ -87,5 +89,5 @@ def make_control_side(
     return ControlSide(
         sts=sts,
         coordinator=Edge(coordinator.routes, refuse=render_coordinator, entropy=base.entropy),
-        administration=Edge(routes, refuse=render_problem_details, entropy=base.entropy),
+        administration=Edge(routes, refuse=render_admin, entropy=base.entropy),
     )

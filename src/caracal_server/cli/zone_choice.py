@@ -15,8 +15,10 @@ _SHOWN: Final = 10
 
 
 class ZoneRow(msgspec.Struct, frozen=True):
+    """`name` is the one that zone files use, whatever people call the zone."""
+
     id: str
-    name: str
+    name: str = msgspec.field(name="slug")
     revision: int
 
 

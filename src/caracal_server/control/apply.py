@@ -119,7 +119,12 @@ class ApplyZone:
         return Applied(prepared.desired, prepared.plan, zone_id, prepared.revision, known, {})
 
     async def __call__(
-        self, document: ZoneDocument, act: Act, *, expected_revision: int | None = None
+        self,
+        document: ZoneDocument,
+        act: Act,
+        *,
+        expected_revision: int | None = None,
+        archive: bool = False,
     ) -> Applied | Refused:
         """Apply a document.
 
@@ -127,6 +132,7 @@ class ApplyZone:
             document: as `parse_document` returned it.
             act: on whose behalf.
             expected_revision: what the operator believes the zone's revision to be; `None` for any.
+            archive: put the zone away as well; the next document that is applied brings it back.
 
         Returns:
             `Refused` when the revision is another, or the zone is being applied by someone else.
@@ -140,12 +146,12 @@ class ApplyZone:
         if refused is not None:
             return refused
         try:
-            return await self._apply(document, act, expected_revision)
+            return await self._apply(document, act, expected_revision, archive=archive)
         finally:
             self.publication.end_turn(document.zone)
 
     async def _apply(
-        self, document: ZoneDocument, act: Act, expected_revision: int | None
+        self, document: ZoneDocument, act: Act, expected_revision: int | None, *, archive: bool
     ) -> Applied | Refused:
         prepared = await self._prepare(document)
         if expected_revision not in {None, prepared.revision}:
@@ -153,11 +159,11 @@ class ApplyZone:
                 Reason.ZONE_CHANGED,
                 f"the zone is at revision {prepared.revision}, not {expected_revision}",
             )
-        if prepared.record is not None and not prepared.plan.changes:
+        if prepared.record is not None and not prepared.plan.changes and not archive:
             await self.zone_keys.ensure(prepared.record.id)
             await self.publication.ensure_in_effect(prepared.record)
             return _applied(prepared, prepared.record, {})
-        return await self._commit(prepared, act)
+        return await self._commit(prepared, act, archive=archive)
 
     async def _prepare(self, document: ZoneDocument) -> _Preparation:
         record = await self.publication.find(document.zone)
@@ -173,17 +179,21 @@ class ApplyZone:
         plan = plan_zone(desired, record, differing)
         return _Preparation(document, record, desired, steps, engine, changed, plan)
 
-    async def _commit(self, prepared: _Preparation, act: Act) -> Applied | Refused:
+    async def _commit(
+        self, prepared: _Preparation, act: Act, *, archive: bool
+    ) -> Applied | Refused:
         kept = await self.secrets.make(
             prepared.desired, prepared.document, prepared.record, prepared.steps
         )
         record = self._record(prepared, kept)
+        if archive:
+            record = replace(record, archived_at=self.clock.now())
         await self.acts.record(
             Kind.ZONE_APPLY,
             record.id,
             act,
             target=record.name,
-            detail=prepared.plan.summary(),
+            detail=("archive zone; " if archive else "") + prepared.plan.summary(),
             digest=public_digest(prepared.document),
             policy="" if record.policy is None else record.policy.digest,
         )
@@ -215,6 +225,7 @@ class ApplyZone:
             credential_fingerprints=sealed.fingerprints,
             retiring_secrets=_retiring(prepared),
             subject_issuers=desired.subject_issuers,
+            title=desired.title,
         )
         return replace(after, tool_pins=kept_pins(record, after))
 

@@ -19,7 +19,7 @@ from caracal.tokens.client_secrets import (
 from caracal.tokens.secret import Secret
 from caracal_server.control.desired_zone import DesiredZone
 from caracal_server.control.settings import ControlSettings
-from caracal_server.control.zone_document import ZoneDocument
+from caracal_server.control.zone_document import KEPT, ZoneDocument
 from caracal_server.ports.entropy import Entropy
 from caracal_server.ports.keys import CredentialSealer
 from caracal_server.ports.zones import ZoneRecord
@@ -81,6 +81,8 @@ class ApplicationSecrets:
             kind = parse_stored(stored)
         except InvalidStoredSecret:
             kind = None
+        if secret is KEPT:
+            return SecretStep.GENERATE if kind is None else SecretStep.KEEP
         if secret is None:
             # A secret that is not in the file any more must not open anything any more.
             return SecretStep.KEEP if isinstance(kind, GeneratedHash) else SecretStep.GENERATE
@@ -138,7 +140,8 @@ class CredentialCustody:
         return frozenset(
             provider.name
             for provider in desired.providers
-            if not _same(
+            if given[provider.name] is not KEPT
+            and not _same(
                 kept.get(provider.id, ""),
                 self.fingerprint(desired.id, provider.id, given[provider.name]),
             )

@@ -42,6 +42,7 @@ class DesiredZone:
     resources: tuple[Resource, ...]
     policy: str | None
     subject_issuers: tuple[SubjectIssuer, ...] = ()
+    title: str = ""
 
     @property
     def vocabulary(self) -> PolicyVocabulary:
@@ -88,6 +89,7 @@ def desire(
             SubjectIssuer(entry.issuer, entry.jwks_url, entry.audience)
             for entry in document.subject_issuers
         ),
+        title=document.title or "",
     )
 
 
@@ -111,6 +113,7 @@ def _application(document: ApplicationDocument, application_id: ApplicationId) -
         enabled=document.enabled,
         expires_at=None if expires_at is None else _utc(expires_at),
         traits=tuple(sorted(document.traits)),
+        title=document.title or "",
     )
 
 
@@ -133,6 +136,7 @@ def _provider(document: ProviderDocument, provider_id: ProviderId) -> Provider:
         username=document.username or "",
         allowed_hosts=frozenset(document.allowed_hosts),
         forward_identity=document.forward_identity,
+        title=document.title or "",
     )
 
 

@@ -5,6 +5,7 @@ import json
 import msgspec
 
 from caracal.authority.outcomes import Reason
+from caracal.authority.policy.problems import PolicyInvalid
 from caracal_server.control.document_faults import ZoneDocumentInvalid, render_path
 from caracal_server.control.document_rules import parse_document
 from caracal_server.control.zone_document import ZoneDocument
@@ -26,17 +27,37 @@ def read_document(body: bytes) -> ZoneDocument:
             every field that is wrong.
     """
     try:
+        return parse_document(read_plain(body))
+    except ZoneDocumentInvalid as invalid:
+        raise RequestRefused(document_problem(invalid)) from None
+
+
+def read_plain(body: bytes) -> object:
+    """Read JSON in which no key stands twice.
+
+    Raises:
+        RequestRefused: it is not JSON, or a key stands twice.
+    """
+    try:
         # Strict about what JSON is, lone surrogates included; the second reading sees repeated keys.
         msgspec.json.decode(body)
-        data = json.loads(body, object_pairs_hook=_each_once)
+        return json.loads(body, object_pairs_hook=_each_once)
     except _KeyTwice as twice:
         raise _not_json(str(twice)) from None
     except (ValueError, RecursionError):
         raise _not_json("the body is not JSON") from None
-    try:
-        return parse_document(data)
-    except ZoneDocumentInvalid as invalid:
-        raise RequestRefused(document_problem(invalid)) from None
+
+
+def policy_problem(invalid: PolicyInvalid) -> Problem:
+    """Each problem as an issue at `["policy", line, column]`; the first few as the detail."""
+    return Problem(
+        Reason.POLICY_INVALID,
+        str(invalid),
+        issues=tuple(
+            Issue(("policy", problem.line, problem.column), problem.message)
+            for problem in invalid.problems[:_ISSUES_SHOWN]
+        ),
+    )
 
 
 def document_problem(invalid: ZoneDocumentInvalid) -> Problem:

@@ -1,6 +1,6 @@
 """The admin API of zones, for operators. Open first: `ZoneApi.routes`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
@@ -12,9 +12,14 @@ from starlette.responses import Response
 from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.problems import PolicyInvalid
+from caracal_server.control.admin.editing import present
 from caracal_server.control.apply import Applied, ApplyZone
 from caracal_server.control.control_mandates import is_control_key, revision_to_apply
-from caracal_server.control.document_body import document_problem, read_document
+from caracal_server.control.document_body import (
+    document_problem,
+    policy_problem,
+    read_document,
+)
 from caracal_server.control.document_faults import Fault, ZoneDocumentInvalid
 from caracal_server.control.gate import Admitted, Gate
 from caracal_server.control.keys import RotateKey
@@ -29,6 +34,7 @@ from caracal_server.control.views import (
     applied_view,
     policy_view,
     renewed_view,
+    zone_row,
     zone_status,
     zone_summary,
     zone_view,
@@ -38,11 +44,10 @@ from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.health import Readiness
 from caracal_server.web.meanings.answers import Variant
-from caracal_server.web.problems import Issue, Problem, RequestRefused
+from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import read_body, read_query
 from caracal_server.web.routes import Route, json_response
 
-_ISSUES_SHOWN = 100
 MAX_OVERLAP_SECONDS: Final = 7 * 24 * 3600
 
 
@@ -137,7 +142,7 @@ class ZoneApi:
                 raise RequestRefused(Problem.of(revision))
             outcome = await self.apply(document, admitted.act, expected_revision=revision)
         except PolicyInvalid as invalid:
-            raise RequestRefused(_policy_problem(invalid)) from None
+            raise RequestRefused(policy_problem(invalid)) from None
         except ZoneDocumentInvalid as invalid:
             raise RequestRefused(document_problem(invalid)) from None
         if isinstance(outcome, Refused):
@@ -161,13 +166,13 @@ class ZoneApi:
 
     async def zones(self, request: Request) -> Response:
         await self.gate.admit(request, OperatorScope.READ, target="zones")
-        records = await self.gate.store.load_all()
-        return json_response(ZoneList(tuple(map(zone_summary, _by_name(records)))))
+        records = [one for one in await self.gate.store.load_all() if one.archived_at is None]
+        return json_response(ZoneList(tuple(map(zone_row, _by_name(records)))))
 
     async def zone(self, request: Request) -> Response:
         reference = request.path_params["zone"]
         await self.gate.admit(request, OperatorScope.READ, target=reference, zone=reference)
-        return json_response(zone_view(await self.gate.zone(reference)))
+        return json_response(zone_view(await present(self.gate, reference)))
 
     async def policy_versions(self, request: Request) -> Response:
         """Every policy that the zone ever had, oldest first."""
@@ -247,17 +252,5 @@ def _protected(record: ZoneRecord, application: str) -> bool:
     )
 
 
-def _policy_problem(invalid: PolicyInvalid) -> Problem:
-    """Each problem as an issue at `["policy", line, column]`; the first few as the detail."""
-    return Problem(
-        Reason.POLICY_INVALID,
-        str(invalid),
-        issues=tuple(
-            Issue(("policy", problem.line, problem.column), problem.message)
-            for problem in invalid.problems[:_ISSUES_SHOWN]
-        ),
-    )
-
-
-def _by_name(records: tuple[ZoneRecord, ...]) -> list[ZoneRecord]:
+def _by_name(records: Iterable[ZoneRecord]) -> list[ZoneRecord]:
     return sorted(records, key=lambda record: record.name)

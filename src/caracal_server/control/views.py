@@ -17,7 +17,7 @@ from caracal_server.web.health import Failing
 
 
 class ZoneSummary(msgspec.Struct, frozen=True):
-    """`id` is null for a zone that was only planned."""
+    """A zone in what is said of a change; `id` is null for a zone that was only planned."""
 
     id: str | None
     name: str
@@ -45,8 +45,30 @@ class AppliedView(msgspec.Struct, frozen=True):
     applications: tuple[AppliedApplication, ...]
 
 
+class ZoneRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A zone in a list, for our own clients and stock ones alike.
+
+    `name` is what people call it; `slug` is its name in zone files, paths and mandates.
+    """
+
+    id: str
+    name: str
+    slug: str
+    revision: int
+    created_at: datetime
+    dcr_enabled: bool = False
+    operator_coauthor_badge: bool = False
+    operator_governed: bool = False
+    updated_at: datetime | None = None
+    created_by: str | None = None
+    created_via_operator: bool = False
+    updated_by: str | None = None
+    updated_via_operator: bool = False
+
+
 class ZoneList(msgspec.Struct, frozen=True):
-    items: tuple[ZoneSummary, ...]
+    items: tuple[ZoneRow, ...]
+    next_cursor: str | None = None
 
 
 class ApplicationView(msgspec.Struct, frozen=True):
@@ -122,11 +144,7 @@ class SubjectIssuerView(msgspec.Struct, frozen=True):
     audience: str
 
 
-class ZoneView(msgspec.Struct, frozen=True):
-    id: str
-    name: str
-    revision: int
-    created_at: datetime
+class ZoneView(ZoneRow, frozen=True, kw_only=True):
     applications: tuple[ApplicationView, ...]
     providers: tuple[ProviderView, ...]
     resources: tuple[ResourceView, ...]
@@ -209,13 +227,24 @@ def zone_summary(record: ZoneRecord) -> ZoneSummary:
     return ZoneSummary(record.id, record.name, record.revision)
 
 
+def zone_row(record: ZoneRecord) -> ZoneRow:
+    return ZoneRow(
+        id=record.id,
+        name=record.title or record.name,
+        slug=record.name,
+        revision=record.revision,
+        created_at=record.created_at,
+    )
+
+
 def zone_view(record: ZoneRecord) -> ZoneView:
     """Show a zone without anything secret."""
     provider_names = {entry.id: entry.name for entry in record.providers}
     policy = record.policy
     return ZoneView(
         id=record.id,
-        name=record.name,
+        name=record.title or record.name,
+        slug=record.name,
         revision=record.revision,
         created_at=record.created_at,
         applications=tuple(

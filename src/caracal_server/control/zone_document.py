@@ -38,6 +38,9 @@ MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 MAX_ENTRIES: Final = 1000
 MAX_TRAITS: Final = 64
 MAX_ISSUERS: Final = 20
+KEPT: Final = Secret("stays as it is kept")
+"""Stands in a document for a secret that shall stay as it is. It is known by identity, so that no
+document that was sent can hold it."""
 
 EXAMPLE_POLICY: Final = """\
 @id("agents-read")
@@ -81,6 +84,9 @@ class ApplicationDocument(Model, frozen=True, kw_only=True):
             examples=[["control:invoke", "control:scope:control:zone:read"]],
         ),
     ] = ()
+    title: Annotated[
+        Text | None, Meta(description="What people call it; the name when left out.")
+    ] = None
 
 
 class SubjectIssuerDocument(Model, frozen=True, kw_only=True):
@@ -169,6 +175,9 @@ class ProviderDocument(Model, frozen=True, kw_only=True):
             description="Also send `X-Caracal-Identity`: a mandate that tells the upstream who calls."
         ),
     ] = False
+    title: Annotated[
+        Text | None, Meta(description="What people call it; the name when left out.")
+    ] = None
 
 
 class OperationDocument(Model, frozen=True, kw_only=True):
@@ -304,6 +313,9 @@ class ZoneDocument(Model, frozen=True, kw_only=True):
             },
         ),
     ]
+    title: Annotated[
+        Text | None, Meta(description="What people call it; the name when left out.")
+    ] = None
     applications: Annotated[
         tuple[ApplicationDocument, ...], Meta(max_length=MAX_ENTRIES, description="Who may act.")
     ] = ()

@@ -76,6 +76,10 @@ def plan_zone(desired: DesiredZone, record: ZoneRecord | None, secrets: SecretCh
     changes: list[Change] = []
     if record is None:
         changes.append(Change(Action.CREATE, "zone", desired.name))
+    elif record.archived_at is not None:
+        changes.append(Change(Action.UPDATE, "zone", desired.name, ("archived",)))
+    elif record.title != desired.title:
+        changes.append(Change(Action.UPDATE, "zone", desired.name, ("title",)))
     changes += _compare(
         "application",
         record.applications if record else (),

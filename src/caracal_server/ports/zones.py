@@ -68,6 +68,8 @@ class ZoneRecord:
         credential_fingerprints: keyed digest of each credential, to tell whether a new one differs.
         retiring_secrets: per application, the secret before the present one, while they overlap.
         tool_pins: what is known of the definitions of its MCP servers' tools, by resource and name.
+        title: what people call it, where that is not its name.
+        archived_at: since when it is put away: nothing is in it, and only its evidence is read.
     """
 
     id: ZoneId
@@ -84,6 +86,8 @@ class ZoneRecord:
     retiring_secrets: dict[ApplicationId, RetiringSecret] = field(default_factory=dict)
     subject_issuers: tuple[SubjectIssuer, ...] = ()
     tool_pins: tuple[ToolPin, ...] = ()
+    title: str = ""
+    archived_at: datetime | None = None
 
 
 class ZoneStore(Protocol):

@@ -16,6 +16,7 @@ import structlog
 from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal_server.web.asgi import JSON, NO_SNIFF, NO_STORE, Header, Reply
 from caracal_server.web.meanings import MEANINGS, Meaning
+from caracal_server.web.meanings.admin_answers import ADMIN_CODES, AdminAnswer
 from caracal_server.web.meanings.answers import Answer, Variant
 
 PROBLEM_JSON: Final[Header] = (b"content-type", b"application/problem+json")
@@ -47,13 +48,13 @@ class Problem:
 
     reason: Reason
     detail: str = ""
-    variant: Variant | None = None
+    variant: Variant | AdminAnswer | None = None
     retry_after: int | None = None
     issues: tuple[Issue, ...] = ()
     headers: tuple[Header, ...] = ()
 
     @classmethod
-    def of(cls, refused: Refused, variant: Variant | None = None) -> "Problem":
+    def of(cls, refused: Refused, variant: Variant | AdminAnswer | None = None) -> "Problem":
         """Take over a refusal."""
         return cls(refused.reason, refused.detail, variant)
 
@@ -111,6 +112,15 @@ class _ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     issues: tuple[Issue, ...] = ()
 
 
+class _AdminProblem(_ProblemDetails, frozen=True, omit_defaults=True, kw_only=True):
+    """Problem details, and beside them the members that stock clients of the admin API read."""
+
+    error: str
+    error_description: str
+    stock_request_id: str = msgspec.field(name="requestId")
+    details: _Details | None = None
+
+
 def render_oauth(problem: Problem, request_id: str) -> Reply:
     """Render for the STS and the Gateway."""
     meaning = MEANINGS[problem.reason]
@@ -161,6 +171,33 @@ def render_problem_details(problem: Problem, request_id: str) -> Reply:
         hint=meaning.advice,
         request_id=request_id,
         issues=problem.issues,
+    )
+    return Reply(
+        answer.status,
+        (PROBLEM_JSON, *_headers(problem, meaning, answer, request_id)),
+        _encode(body),
+    )
+
+
+def render_admin(problem: Problem, request_id: str) -> Reply:
+    """Render for Control: one answer for our own clients (RFC 9457) and stock ones (`error`)."""
+    meaning = MEANINGS[problem.reason]
+    code = ADMIN_CODES.get(problem.reason, meaning.coordinator.code)
+    answer = _answer(problem, Answer(meaning.problem, code))
+    description = _description(problem, meaning)
+    body = _AdminProblem(
+        type=f"urn:caracal:problem:{problem.reason}",
+        title=meaning.title,
+        status=answer.status,
+        detail=description,
+        reason=problem.reason,
+        hint=meaning.advice,
+        request_id=request_id,
+        issues=problem.issues,
+        error=answer.code,
+        error_description=description,
+        stock_request_id=request_id,
+        details=_Details(problem.issues) if problem.issues else None,
     )
     return Reply(
         answer.status,

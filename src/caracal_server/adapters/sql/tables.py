@@ -44,6 +44,8 @@ zone = Table(
     Column("revision", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("policy_digest", Text),
+    Column("title", Text),
+    Column("archived_at", BigInteger),
 )
 
 application = Table(
@@ -59,6 +61,7 @@ application = Table(
     Column("retiring_secret_hash", Text),
     Column("retiring_secret_until", BigInteger),
     Column("traits", Text),
+    Column("title", Text),
     UniqueConstraint("zone_id", "name"),
 )
 
@@ -78,6 +81,7 @@ provider = Table(
     Column("forward_identity", Boolean, nullable=False),
     Column("sealed_credential", LargeBinary),
     Column("credential_fingerprint", Text),
+    Column("title", Text),
     UniqueConstraint("zone_id", "name"),
 )
 

@@ -56,6 +56,7 @@ def application_rows(record: ZoneRecord) -> list[Row]:
             record.secret_hashes.get(application.id),
             *_retiring(record.retiring_secrets.get(application.id)),
             " ".join(application.traits) or None,
+            application.title or None,
         )
         for position, application in enumerate(record.applications)
     ]
@@ -78,6 +79,7 @@ def read_application(row: Any) -> Application:
         row.enabled,
         optional_from_us(row.expires_at),
         tuple((row.traits or "").split()),
+        row.title or "",
     )
 
 
@@ -108,6 +110,7 @@ def provider_rows(record: ZoneRecord) -> list[Row]:
             provider.forward_identity,
             record.sealed_credentials.get(provider.id),
             record.credential_fingerprints.get(provider.id),
+            provider.title or None,
         )
         for position, provider in enumerate(record.providers)
     ]
@@ -124,6 +127,7 @@ def read_provider(row: Any) -> Provider:
         username=row.username,
         allowed_hosts=frozenset(row.allowed_hosts.split()),
         forward_identity=row.forward_identity,
+        title=row.title or "",
     )
 
 

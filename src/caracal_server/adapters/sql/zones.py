@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from caracal.authority.identifiers import ApplicationId, ProviderId, ZoneId
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.sql.database import Database
-from caracal_server.adapters.sql.instants import from_us, to_us
+from caracal_server.adapters.sql.instants import from_us, optional_from_us, optional_to_us, to_us
 from caracal_server.adapters.sql.statements import Rendered, RowsInsert, insert_into, names_of
 from caracal_server.adapters.sql.tables import (
     application,
@@ -34,15 +34,16 @@ from caracal_server.adapters.sql.zone_rows import (
 )
 from caracal_server.ports.zones import PolicyVersion, ZoneRecord
 
+_REPLACED = ("name", "revision", "policy_digest", "title", "archived_at")
 _add_zone = Rendered(
     names_of(zone),
     lambda dialect: insert_into(dialect, zone).on_conflict_do_nothing(),
 )
 _replace_zone = Rendered(
-    ("name", "revision", "policy_digest", "of", "expected"),
+    (*_REPLACED, "of", "expected"),
     lambda _: (
         update(zone)
-        .values({name: bindparam(name) for name in ("name", "revision", "policy_digest")})
+        .values({name: bindparam(name) for name in _REPLACED})
         .where(zone.c.id == bindparam("of"), zone.c.revision == bindparam("expected"))
     ),
 )
@@ -97,13 +98,14 @@ def _check(record: ZoneRecord, expected_revision: int) -> None:
 
 def _save(connection: Connection, record: ZoneRecord, expected_revision: int) -> None:
     digest = None if record.policy is None else record.policy.digest
+    about = (digest, record.title or None, optional_to_us(record.archived_at))
     if expected_revision == 0:
         written = _add_zone.run(
-            connection, record.id, record.name, record.revision, to_us(record.created_at), digest
+            connection, record.id, record.name, record.revision, to_us(record.created_at), *about
         )
     else:
         written = _replace_zone.run(
-            connection, record.name, record.revision, digest, record.id, expected_revision
+            connection, record.name, record.revision, *about, record.id, expected_revision
         )
     if written.rowcount != 1:
         raise Unavailable(
@@ -142,6 +144,8 @@ def _load_all(connection: Connection) -> tuple[ZoneRecord, ...]:
         zone.c.name,
         zone.c.revision,
         zone.c.created_at,
+        zone.c.title,
+        zone.c.archived_at,
         policy_version.c.digest,
         policy_version.c.text,
         policy_version.c.created_at.label("policy_created_at"),
@@ -213,4 +217,6 @@ def _record(
         },
         subject_issuers=tuple(read_issuer(one) for one in issuers),
         tool_pins=tuple(read_pin(one) for one in pins),
+        title=row.title or "",
+        archived_at=optional_from_us(row.archived_at),
     )

@@ -50,6 +50,27 @@ MEANINGS: Meanings = {
         coordinator=_INVALID_REQUEST,
         problem=422,
     ),
+    Reason.ENTRY_UNKNOWN: Meaning(
+        "the zone has no entry of that id",
+        "list the entries of the zone and use one of their ids",
+        oauth=Answer(404, "resource_not_found"),
+        coordinator=Answer(404, "not_found"),
+        problem=404,
+    ),
+    Reason.ENTRY_TAKEN: Meaning(
+        "the name is taken",
+        "use another name, or change the entry that has it",
+        oauth=Answer(409, "access_denied"),
+        coordinator=Answer(409, "conflict"),
+        problem=409,
+    ),
+    Reason.FEATURE_ABSENT: Meaning(
+        "Caracal has nothing that corresponds to this",
+        "leave out what the description names; docs/admin-api.md says what there is instead",
+        oauth=_INVALID_REQUEST,
+        coordinator=Answer(400, "unsupported"),
+        problem=400,
+    ),
     Reason.SECRET_UNREADABLE: Meaning(
         "a secret that the zone file refers to cannot be read",
         "check that the file or variable exists where `caracal apply` runs",

@@ -223,6 +223,8 @@ PUBLIC_FIELDS: Final = frozenset(
         "resources",
         "policy",
         "subject_issuers",
+        "title",
+        "archived_at",
     }
 )
 """Fields of a zone's record that every follower gets."""

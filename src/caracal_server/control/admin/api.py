@@ -1,0 +1,31 @@
+"""The admin API, put together. Open first: `AdminApi.routes`; docs/admin-api.md lists every route."""
+
+from dataclasses import dataclass
+
+from caracal_server.control.admin.applications import AdminApplications
+from caracal_server.control.admin.editing import ZoneEdits
+from caracal_server.control.admin.providers import AdminProviders
+from caracal_server.control.admin.resources import AdminResources
+from caracal_server.control.admin.zones import AdminZones
+from caracal_server.control.apply import ApplyZone
+from caracal_server.control.gate import Gate
+from caracal_server.control.renewal import RenewSecret
+from caracal_server.web.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class AdminApi:
+    """What stock admin clients find under `/v1`, beside Control's own routes."""
+
+    gate: Gate
+    apply: ApplyZone
+    renew: RenewSecret
+
+    def routes(self) -> tuple[Route, ...]:
+        edits = ZoneEdits(self.gate, self.apply)
+        return (
+            *AdminZones(edits).routes(),
+            *AdminApplications(edits, self.renew).routes(),
+            *AdminProviders(edits).routes(),
+            *AdminResources(edits).routes(),
+        )
