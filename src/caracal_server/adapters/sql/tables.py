@@ -136,6 +136,20 @@ policy_version = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+policy_item = Table(
+    "policy_item",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _zone(),
+    Column("kind", Text, nullable=False),
+    Column("parent", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("zone_id", "kind", "parent", "name"),
+)
+
 signing_key = Table(
     "signing_key",
     metadata,
