@@ -12,6 +12,7 @@ from caracal_server.adapters.peers.questions import RemoteCounts, RemoteRemoval,
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
+from caracal_server.adapters.sql.policy_library import SqlPolicyLibrary
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.assembly.derived_keys import FINGERPRINTS, derived_key
 from caracal_server.assembly.installed import installed
@@ -62,7 +63,8 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     acts = ActLog(evidence, ground.clock)
     operators = await _operators(ground, SqlOperatorStore(database), acts, settings)
     publication = Publication(store, zones, (published, zones), published.feed.spread)
-    offices = _Offices(ground, settings, store, acts, operators, publication)
+    library = SqlPolicyLibrary(database)
+    offices = _Offices(ground, settings, store, acts, operators, publication, library)
     counts = RemoteCounts(peering.channel(Service.COORDINATOR))
     sts = peering.changing_channel(Service.STS)
     _meanwhile(stack, counts.run())
@@ -116,6 +118,7 @@ class _Offices:
     acts: ActLog
     operators: Operators
     publication: Publication
+    library: SqlPolicyLibrary
 
     def routes(
         self,
@@ -152,7 +155,7 @@ class _Offices:
         )
         return (
             *zones.routes(),
-            *AdminApi(gate, apply, renew).routes(),
+            *AdminApi(gate, apply, renew, self.library).routes(),
             *ToolApi(gate, AcceptTool(publication, acts)).routes(),
             *OperatorApi(gate, self.operators).routes(),
         )

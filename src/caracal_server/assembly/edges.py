@@ -80,7 +80,7 @@ def make_control_side(
         *health_routes(readiness, registry),
         *zones.routes(),
         *ToolApi(gate, administration.accept_tool).routes(),
-        *AdminApi(gate, administration.apply, administration.renew).routes(),
+        *AdminApi(gate, administration.apply, administration.renew, base.stores.policies).routes(),
         *OperatorApi(gate, administration.operators).routes(),
         *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),

@@ -20,6 +20,7 @@ from caracal_server.adapters.sql.evidence import SqlEvidenceStore
 from caracal_server.adapters.sql.graph import SqlGraphStore
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
+from caracal_server.adapters.sql.policy_library import SqlPolicyLibrary
 from caracal_server.adapters.sql.zones import SqlZoneStore
 from caracal_server.assembly.audit_settings import audit_settings
 from caracal_server.assembly.derived_keys import FINGERPRINTS, RECEIPTS, derived_key
@@ -55,6 +56,7 @@ class Stores:
     evidence: SqlEvidenceStore
     keys: SqlKeyStore
     operators: SqlOperatorStore
+    policies: SqlPolicyLibrary
 
     @classmethod
     def over(cls, database: Database) -> "Stores":
@@ -64,6 +66,7 @@ class Stores:
             SqlEvidenceStore(database),
             SqlKeyStore(database),
             SqlOperatorStore(database),
+            SqlPolicyLibrary(database),
         )
 
 

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 from caracal_server.control.admin.applications import AdminApplications
 from caracal_server.control.admin.editing import ZoneEdits
+from caracal_server.control.admin.policies import AdminPolicies
+from caracal_server.control.admin.policy_effect import AdminPolicyEffect, FollowDocuments
+from caracal_server.control.admin.policy_sets import AdminPolicySets
+from caracal_server.control.admin.policy_shelf import Shelves
 from caracal_server.control.admin.providers import AdminProviders
 from caracal_server.control.admin.resources import AdminResources
 from caracal_server.control.admin.zones import AdminZones
 from caracal_server.control.apply import ApplyZone
 from caracal_server.control.gate import Gate
 from caracal_server.control.renewal import RenewSecret
+from caracal_server.ports.policy_library import PolicyLibrary
 from caracal_server.web.routes import Route
 
 
@@ -20,12 +25,17 @@ class AdminApi:
     gate: Gate
     apply: ApplyZone
     renew: RenewSecret
+    library: PolicyLibrary
 
     def routes(self) -> tuple[Route, ...]:
-        edits = ZoneEdits(self.gate, self.apply)
+        shelves = Shelves(self.library, self.apply.clock, self.apply.entropy)
+        edits = ZoneEdits(self.gate, self.apply, FollowDocuments(shelves))
         return (
             *AdminZones(edits).routes(),
             *AdminApplications(edits, self.renew).routes(),
             *AdminProviders(edits).routes(),
             *AdminResources(edits).routes(),
+            *AdminPolicies(edits, shelves).routes(),
+            *AdminPolicySets(edits, shelves).routes(),
+            *AdminPolicyEffect(edits, shelves).routes(),
         )

@@ -31,6 +31,9 @@ _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.25
 
 Change = Callable[[ZoneRecord, ZoneDocument], ZoneDocument]
+Follow = Callable[[ZoneRecord, ZoneDocument], Awaitable[ZoneDocument]]
+"""Brings the policy of a changed document into line with the rest of it."""
+
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Done = TypeVar("Done")
 
@@ -52,6 +55,7 @@ class Edit:
     admitted: Admitted
     request: Request
     reference: str
+    follow: Follow
 
     async def read(self, shape: type[Shape]) -> Shape:
         """Read the body, strictly: a field that `shape` does not have is refused by its name.
@@ -59,9 +63,7 @@ class Edit:
         Raises:
             RequestRefused: it is too large, not JSON, or not of that shape.
         """
-        request, limit = self.request, self.gate.settings.max_body_bytes
-        body = await read_body(request.receive, request.scope["headers"], limit)
-        return read_fields(read_plain(body or b"{}"), shape, self.subject)
+        return await read_request(self.request, shape, self.subject, self.gate)
 
     async def record(self) -> ZoneRecord:
         """The zone as it is.
@@ -81,7 +83,8 @@ class Edit:
 
         async def once() -> Applied | Refused:
             record = await self.record()
-            document = self._checked(change(record, kept_document(record)))
+            wanted = await self.follow(record, change(record, kept_document(record)))
+            document = self._checked(wanted)
             revision = await self._revision(document, record)
             if isinstance(revision, Refused):
                 return revision
@@ -136,6 +139,7 @@ class ZoneEdits:
 
     gate: Gate
     apply: ApplyZone
+    follow: Follow
 
     @asynccontextmanager
     async def begin(
@@ -156,7 +160,7 @@ class ZoneEdits:
         target = "/".join(filter(None, (zone, subject.group, entry))) or "zones"
         admitted = await self.gate.admit(request, OperatorScope.WRITE, target=target, zone=zone)
         try:
-            yield Edit(self.gate, self.apply, subject, admitted, request, zone or "")
+            yield Edit(self.gate, self.apply, subject, admitted, request, zone or "", self.follow)
         except RequestRefused as refused:
             raise await self.gate.refuse(admitted.act, refused.problem, target, zone) from None
 
@@ -168,6 +172,21 @@ class ZoneEdits:
         """
         await self.gate.admit(request, OperatorScope.READ, target=zone, zone=zone)
         return await present(self.gate, zone)
+
+    async def read(self, request: Request, shape: type[Shape], subject: Subject) -> Shape:
+        """Read the body of a request that changes nothing, as `Edit.read` does."""
+        return await read_request(request, shape, subject, self.gate)
+
+
+async def read_request(request: Request, shape: type[Shape], subject: Subject, gate: Gate) -> Shape:
+    """Read a body of at most what the settings allow.
+
+    Raises:
+        RequestRefused: it is too large, not JSON, or not of that shape.
+    """
+    limit = gate.settings.max_body_bytes
+    body = await read_body(request.receive, request.scope["headers"], limit)
+    return read_fields(read_plain(body or b"{}"), shape, subject)
 
 
 async def present(gate: Gate, reference: str) -> ZoneRecord:

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from caracal.authority.policy.documents.data_document import parse_data_document
 from caracal.authority.policy.documents.problems import DocumentInvalid
 from caracal.authority.policy.documents.syntax import PACKAGE, read_rules
-from caracal_server.control.admin.editing import ZoneEdits, read_fields
+from caracal_server.control.admin.editing import ZoneEdits
 from caracal_server.control.admin.paging import page_of
 from caracal_server.control.admin.policy_rows import (
     SCHEMA_VERSION,
-    NewPolicyRow,
-    PolicyDetail,
+    new_policy_row,
+    policy_detail,
     policy_row,
     policy_version_row,
 )
@@ -28,14 +28,11 @@ from caracal_server.control.admin.policy_shelf import (
     read_manifest,
 )
 from caracal_server.control.admin.policy_templates import TEMPLATES
-from caracal_server.control.document_body import read_plain
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.ports.policy_library import ItemKind
 from caracal_server.web.meanings.admin_answers import AdminAnswer
-from caracal_server.web.requests import read_body
 from caracal_server.web.routes import Route, json_response
 
-MAX_BODY: Final = 2 * 1024 * 1024
 _RESERVED: Final = re.compile(r"caracal[.]sys(?![A-Za-z0-9])", re.IGNORECASE)
 _UNFIT: Final = re.compile(r"[^\x20-\x7e\u00a0-\U0010ffff]")
 
@@ -119,8 +116,7 @@ class AdminPolicies:
     async def validate(self, request: Request) -> Response:
         """Read a document, and say what it defines or why it is none."""
         await self.edits.gate.admit(request, OperatorScope.READ, target="policies")
-        body = await read_body(request.receive, request.scope["headers"], MAX_BODY)
-        return validation(read_fields(read_plain(body or b"{}"), Content, POLICY).content)
+        return validation((await self.edits.read(request, Content, POLICY)).content)
 
     async def list(self, request: Request) -> Response:
         record = await self.edits.look(request, request.path_params["zone"])
@@ -135,9 +131,8 @@ class AdminPolicies:
         item = shelf.get(POLICY, request.path_params["policy"])
         versions = shelf.versions(item)
         texts = await self.shelves.library.texts(record.id, [item.id, *(v.id for v in versions)])
-        row = policy_row(item, texts.get(item.id, ""))
         rows = tuple(policy_version_row(one, texts.get(one.id, "")) for one in versions)
-        return json_response(PolicyDetail(**_fields(row), versions=rows))
+        return json_response(policy_detail(item, texts.get(item.id, ""), rows))
 
     async def create(self, request: Request) -> Response:
         async with self.edits.begin(request, POLICY, request.path_params["zone"]) as edit:
@@ -147,9 +142,7 @@ class AdminPolicies:
             named, version = await self.shelves.add_named(
                 await edit.record(), POLICY, asked.name, asked.description or "", asked.content
             )
-        row = policy_row(named, asked.description or "")
-        made = policy_version_row(version)
-        return json_response(NewPolicyRow(**_fields(row), version_id=made.id, version=made), 201)
+        return json_response(new_policy_row(named, asked.description or "", version), 201)
 
     async def add_version(self, request: Request) -> Response:
         identity = request.path_params["policy"]
@@ -201,9 +194,3 @@ def want_name(name: str) -> None:
         raise POLICY.refuse("name", "begins with a reserved word", AdminAnswer.RESERVED_NAMESPACE)
     if _UNFIT.search(name) is not None or not name.strip():
         raise POLICY.refuse("name", "want printable characters")
-
-
-def _fields(row: msgspec.Struct) -> dict[str, object]:
-    return {name: getattr(row, name) for name in row.__struct_fields__}
-
-

@@ -72,6 +72,32 @@ def policy_row(item: Item, description: str) -> PolicyRow:
     )
 
 
+def policy_detail(
+    item: Item, description: str, versions: tuple[PolicyVersionRow, ...]
+) -> PolicyDetail:
+    return PolicyDetail(
+        id=item.id,
+        zone_id=item.zone_id,
+        created_at=item.created_at,
+        name=item.name,
+        description=description or None,
+        versions=versions,
+    )
+
+
+def new_policy_row(item: Item, description: str, version: Item) -> NewPolicyRow:
+    made = policy_version_row(version)
+    return NewPolicyRow(
+        id=item.id,
+        zone_id=item.zone_id,
+        created_at=item.created_at,
+        name=item.name,
+        description=description or None,
+        version_id=made.id,
+        version=made,
+    )
+
+
 def policy_version_row(
     item: Item, content: str | msgspec.UnsetType = msgspec.UNSET
 ) -> PolicyVersionRow:
@@ -106,4 +132,16 @@ def policy_set_row(item: Item, description: str, active_version: str | None) -> 
         name=item.name,
         description=description or None,
         active_version_id=active_version,
+    )
+
+
+def policy_set_detail(row: PolicySetRow, versions: tuple[SetVersionRow, ...]) -> PolicySetDetail:
+    return PolicySetDetail(
+        id=row.id,
+        zone_id=row.zone_id,
+        created_at=row.created_at,
+        name=row.name,
+        description=row.description,
+        active_version_id=row.active_version_id,
+        versions=versions,
     )

@@ -22,7 +22,9 @@ MAX_ITEMS: Final = 5_000
 MAX_MANIFEST: Final = 256
 _TRIES: Final = 4
 
-POLICY: Final = Subject("policy", "policies", AdminAnswer.INVALID_BODY, AdminAnswer.POLICY_NOT_FOUND)
+POLICY: Final = Subject(
+    "policy", "policies", AdminAnswer.INVALID_BODY, AdminAnswer.POLICY_NOT_FOUND
+)
 POLICY_SET: Final = Subject(
     "policy set", "policy-sets", AdminAnswer.INVALID_BODY, AdminAnswer.POLICY_SET_NOT_FOUND
 )
@@ -53,9 +55,7 @@ class Shelf:
 
     def versions(self, parent: Item) -> tuple[Item, ...]:
         """Its versions, the first one first."""
-        kind = (
-            ItemKind.POLICY_VERSION if parent.kind is ItemKind.POLICY else ItemKind.SET_VERSION
-        )
+        kind = ItemKind.POLICY_VERSION if parent.kind is ItemKind.POLICY else ItemKind.SET_VERSION
         mine = (item for item in self.of(kind) if item.parent == parent.id)
         return tuple(sorted(mine, key=lambda item: int(item.name)))
 
@@ -147,9 +147,7 @@ class Shelves:
         }
         return take_together(documents)
 
-    def _item(
-        self, record: ZoneRecord, kind: ItemKind, parent: str, name: str, text: str
-    ) -> Item:
+    def _item(self, record: ZoneRecord, kind: ItemKind, parent: str, name: str, text: str) -> Item:
         return Item(
             id=self.entropy.new_id(),
             zone_id=record.id,

@@ -1,4 +1,4 @@
-"""The policy that a zone has because a set of data documents was activated. It says so in its first line."""
+"""The policy of a zone where a set of data documents was activated: it says so in its first line."""
 
 import re
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from caracal.authority.policy.documents.translation import ZoneNames, translate
 from caracal.authority.zones import Application
 from caracal_server.control.desired_zone import desire
 from caracal_server.control.zone_document import ZoneDocument
+from caracal_server.ports.policy_library import Item
 from caracal_server.ports.zones import ZoneRecord
 
 _FIRST_LINE: Final = re.compile(r"// data documents: set (\S+) version (\S+) sha256 ([0-9a-f]{64})")
@@ -40,6 +41,11 @@ def active_set(text: str | None) -> ActiveSet | None:
     if found is None or sha256(cedar.encode()).hexdigest() != found[3]:
         return None
     return ActiveSet(found[1], found[2])
+
+
+def active_version(item: Item, active: ActiveSet | None) -> str | None:
+    """The version of a policy set that is in effect."""
+    return None if active is None or active.set_id != item.id else active.version_id
 
 
 def active_in(record: ZoneRecord) -> ActiveSet | None:
