@@ -33,7 +33,7 @@ def _issuers(*issuers):
 
 
 BAD = [
-    ([], "the document: must be a mapping with the fields zone, applications"),
+    ([], "the document: must be a mapping with the fields zone, title, applications"),
     ({}, "zone: is missing"),
     (document(zone="Shop"), "zone: 'Shop' is not a zone name"),
     (document(zone="shop\n"), "zone: 'shop\\n' is not a zone name"),

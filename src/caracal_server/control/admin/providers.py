@@ -122,6 +122,7 @@ class AdminProviders:
 
 def _made(asked: NewProvider) -> ProviderDocument:
     _want_no_check(asked.check)
+    kind = kind_of(asked.kind)
     if asked.identifier is not None:
         name = provider_name(asked.identifier)
         if name is None:
@@ -136,7 +137,7 @@ def _made(asked: NewProvider) -> ProviderDocument:
         raise PROVIDER.refuse("name", "is missing; send a name or an identifier")
     title = None if asked.name in {None, name} else asked.name
     config = read_fields(asked.config_json or {}, GivenConfig, PROVIDER)
-    return configured(name, title, kind_of(asked.kind), config, None)
+    return configured(name, title, kind, config, None)
 
 
 def _changed(entry: ProviderDocument, asked: ProviderChange) -> ProviderDocument:
