@@ -26,6 +26,8 @@ from caracal_server.control.authentication import OperatorAuthentication
 from caracal_server.control.custody import ApplicationSecrets, CredentialCustody
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
+from caracal_server.control.invoke.http import InvokeApi
+from caracal_server.control.invoke.inside import Inside
 from caracal_server.control.keys import RotateKey
 from caracal_server.control.operators import Operators
 from caracal_server.control.operators_http import OperatorApi
@@ -153,9 +155,11 @@ class _Offices:
             version=RELEASE,
             installation=InstallationView(*installed().shown),
         )
+        admin = AdminApi(gate, apply, renew, self.library).routes()
         return (
             *zones.routes(),
-            *AdminApi(gate, apply, renew, self.library).routes(),
+            *admin,
+            *InvokeApi(gate, Inside.over(admin)).routes(),
             *ToolApi(gate, AcceptTool(publication, acts)).routes(),
             *OperatorApi(gate, self.operators).routes(),
         )

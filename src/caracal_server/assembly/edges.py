@@ -13,6 +13,8 @@ from caracal_server.control.admin.api import AdminApi
 from caracal_server.control.control_mandates import ControlMandates
 from caracal_server.control.gate import Gate
 from caracal_server.control.http import ZoneApi
+from caracal_server.control.invoke.http import InvokeApi
+from caracal_server.control.invoke.inside import Inside
 from caracal_server.control.keys_http import KeyApi
 from caracal_server.control.operators_http import OperatorApi
 from caracal_server.control.tools_http import ToolApi
@@ -22,7 +24,7 @@ from caracal_server.sts.http import StsApp, serves
 from caracal_server.web.asgi import Application, Receive, Scope, Send
 from caracal_server.web.health import Readiness, health_routes
 from caracal_server.web.problems import render_admin, render_coordinator
-from caracal_server.web.routes import Edge
+from caracal_server.web.routes import Edge, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,12 @@ def make_control_side(
         version=RELEASE,
         installation=InstallationView(*installed().shown),
     )
+    admin = _admin_routes(base, administration, gate)
     routes = (
         *health_routes(readiness, registry),
         *zones.routes(),
+        *admin,
         *ToolApi(gate, administration.accept_tool).routes(),
-        *AdminApi(gate, administration.apply, administration.renew, base.stores.policies).routes(),
         *OperatorApi(gate, administration.operators).routes(),
         *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),
@@ -91,3 +94,12 @@ def make_control_side(
         coordinator=Edge(coordinator.routes, refuse=render_coordinator, entropy=base.entropy),
         administration=Edge(routes, refuse=render_admin, entropy=base.entropy),
     )
+
+
+def _admin_routes(
+    base: Foundations, administration: Administration, gate: Gate
+) -> tuple[Route, ...]:
+    """What stock admin clients find, and the commands of control keys, which go the same way."""
+    library = base.stores.policies
+    admin = AdminApi(gate, administration.apply, administration.renew, library).routes()
+    return (*admin, *InvokeApi(gate, Inside.over(admin)).routes())

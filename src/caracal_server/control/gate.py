@@ -1,7 +1,7 @@
 """The way into every admin route: who operates, and what to do when the answer is no."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
@@ -21,6 +21,9 @@ from caracal_server.ports.zones import ZoneRecord, ZoneStore
 from caracal_server.web.bearer import bearer_token
 from caracal_server.web.problems import Problem, RequestRefused
 from caracal_server.web.requests import receipts_of, request_id_of
+
+ADMITTED: Final = "caracal.admitted"
+"""Where a request that is made inside says who was admitted. Nothing outside can put anything there."""
 
 
 class Admitted(NamedTuple):
@@ -60,6 +63,9 @@ class Gate:
             RequestRefused: there is no such operator, or the token lacks the scope.
             Unavailable: a refusal could not be recorded.
         """
+        inside = request.scope.get(ADMITTED)
+        if isinstance(inside, Admitted):
+            return await self._admit_again(inside, scope, target, zone)
         token = bearer_token(request.scope["headers"])
         if self.mandates is not None and not isinstance(token, Refused) and is_mandate(token):
             return await self._admit_key(self.mandates, token, request, scope, target, zone)
@@ -70,6 +76,21 @@ class Gate:
         if scope not in operator.scopes:
             raise await self.refuse(act, Problem.of(lacks(operator, scope)), target, zone)
         return Admitted(operator, act)
+
+    async def _admit_again(
+        self, admitted: Admitted, scope: OperatorScope, target: str, zone: str | None
+    ) -> Admitted:
+        """Hold a control key, whose mandate is used up, to its zone and to what its command may do."""
+        key = admitted.key
+        record = None if zone is None else await self.find(zone)
+        if key is None or record is None or record.id != key.zone_id:
+            problem = Problem(
+                Reason.CONTROL_KEY_ZONE, "this is not about the zone of the control key"
+            )
+            raise await self.refuse(admitted.act, problem, target)
+        if scope not in admitted.operator.scopes:
+            raise await self.refuse(admitted.act, Problem.of(key.lacks(scope)), target, zone)
+        return admitted
 
     async def _admit_key(
         self,
