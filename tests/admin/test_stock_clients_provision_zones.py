@@ -191,7 +191,7 @@ said["cursor"] = refused(lambda: client._request(path, query={"cursor": "!"}))[:
 said["limit"] = refused(lambda: client._request(path, query={"limit": 501}))[:2]
 """)
     assert [len(page) for page in said["pages"]] == [2, 2, 1]
-    assert sum(said["pages"], []) == sorted(said["made"], reverse=True)
+    assert [one for page in said["pages"] for one in page] == sorted(said["made"], reverse=True)
     assert said["archived"] == []
     assert said["cursor"] == [400, "invalid_cursor"]
     assert said["limit"] == [400, "invalid_query"]

@@ -87,6 +87,7 @@ def make_control_side(
         *OperatorApi(gate, administration.operators).routes(),
         *KeyApi(gate, administration.reseal).routes(),
         *base.audit.routes(administration.authentication),
+        *coordinator.admin_routes,
         *log_key_routes(base.audit, base.ring, base.entropy, administration.authentication),
     )
     return ControlSide(

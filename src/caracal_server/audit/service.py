@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from caracal.authority.identifiers import ZoneId
+from caracal_server.audit.admin_reads import AdminAuditApi
 from caracal_server.audit.anchoring import Anchoring, Sharding
 from caracal_server.audit.checkpoints import Checkpointer
 from caracal_server.audit.committing import Committer
@@ -141,6 +142,7 @@ class AuditService:
             *exports.routes(),
             *erasures.routes(),
             *evidence.routes(),
+            *AdminAuditApi(self.reader, self.logs, authenticate).routes(),
             *ReceiptApi(self.receipts).routes(),
             *tiles.routes(),
         )

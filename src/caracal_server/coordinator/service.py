@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from caracal.tokens.secret import Secret
 from caracal_server.coordinator.acts import Acts
+from caracal_server.coordinator.admin_reads import AdminReads
 from caracal_server.coordinator.callers import Authentication
 from caracal_server.coordinator.commitment import Commitment, Spread
 from caracal_server.coordinator.coordination import Coordination
@@ -70,6 +71,7 @@ class Coordinator:
     """
 
     routes: tuple[Route, ...]
+    admin_routes: tuple[Route, ...]
     sweeper: Sweeper
     commitment: Commitment
     acts: Acts
@@ -113,8 +115,15 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
         news=NewsRoutes(desk, authentication, ports.clock, listeners),
     )
     bounds = SweepBounds(settings.sweep_interval, settings.sweep_limit)
-    sweeper = Sweeper(coordination, acts, bounds)
-    return Coordinator(routes.table(), sweeper, commitment, acts, desk, listeners)
+    return Coordinator(
+        routes=routes.table(),
+        admin_routes=AdminReads(authentication, coordination).routes(),
+        sweeper=Sweeper(coordination, acts, bounds),
+        commitment=commitment,
+        acts=acts,
+        desk=desk,
+        listeners=listeners,
+    )
 
 
 def _authentication(ports: CoordinatorPorts, proofs: MandateProofs) -> Authentication:
