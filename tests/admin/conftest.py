@@ -3,15 +3,16 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.running import Running, caracal
+from tests.support.running import Running, running_caracal
+from tests.support.upstream import RecordingUpstream, upstream
 
-__all__ = ["caracal"]
+__all__ = ["upstream"]
 
 CLIENTS = Path(__file__).parents[2] / ".venv" / "tools" / "clients" / "bin" / "python"
 _PRELUDE = """\
@@ -34,7 +35,18 @@ given = json.load(sys.stdin)
 Driven = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def caracal(
+    tmp_path_factory: pytest.TempPathFactory, upstream: RecordingUpstream
+) -> Iterator[Running]:
+    """One server for the package; tests keep to zones of their own."""
+    egress = {"CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority}
+    data = tmp_path_factory.mktemp("admin") / "data"
+    with running_caracal(data, environment=egress) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def drive(caracal: Running) -> Driven:
     """Run a script with the published client, on what is given to it, and return what it says."""
 
