@@ -195,3 +195,50 @@ said["limit"] = refused(lambda: client._request(path, query={"limit": 501}))[:2]
     assert said["archived"] == []
     assert said["cursor"] == [400, "invalid_cursor"]
     assert said["limit"] == [400, "invalid_query"]
+
+
+def test_issuers_are_registered_and_their_users_revoked(drive):
+    said = drive("""
+zone = client.zones.create({"name": "vouched"})["id"]
+said["nobody"] = refused(lambda: client.subjects.revoke(zone, {"subject_id": "ada"}))[:2]
+made = client.subject_issuers.create(zone, {
+    "issuer": "https://id.example", "jwks_url": "https://id.example/keys", "audience": "me"})
+said["made"] = made
+said["again"] = refused(lambda: client.subject_issuers.create(zone, {
+    "issuer": "https://id.example", "jwks_url": "https://id.example/k", "audience": "me"}))[:2]
+said["patched"] = client.subject_issuers.patch(zone, made["id"], {"audience": "you"})
+said["revoked"] = client.subjects.revoke(zone, {"subject_id": "ada", "reason": "left"})
+client.subject_issuers.delete(zone, made["id"])
+said["left"] = client.subject_issuers.list(zone)
+""")
+    assert said["nobody"] == [404, "subject_not_found"]
+    assert said["made"]["issuer"] == "https://id.example"
+    assert said["again"] == [409, "subject_issuer_exists"]
+    assert said["patched"]["audience"] == "you"
+    assert said["revoked"]["sessions"] == 0
+    assert said["left"] == []
+
+
+def test_what_caracal_has_nothing_for_is_refused_by_name(drive):
+    said = drive("""
+zone = client.zones.create({"name": "absent"})["id"]
+said["grants"] = client.grants.list(zone, {"scopes": ["a"]})
+calls = {
+    "grant": lambda: client.grants.create(zone, {"application_id": "a"}),
+    "workloads": lambda: client.workloads.list(zone),
+    "connection": lambda: client.provider_connections.create(zone, {}),
+    "records": lambda: client.authority_records.list(zone),
+    "dcr": lambda: client.applications.dcr(zone, {"name": "a", "expires_in": 60}),
+    "dcr of a zone": lambda: client.zones.create({"name": "d", "dcr_enabled": True}),
+    "check": lambda: client.providers.create(zone, {"name": "a", "kind": "none", "check": True}),
+    "slug": lambda: client.zones.patch(zone, {"slug": "other"}),
+    "label": lambda: client.audit.list(zone, {"label": "x"}),
+}
+said["refused"] = {name: refused(call) for name, call in calls.items()}
+traced = client.with_default_headers({"x-request-id": "asked-for-by-a-test"})
+said["traced"] = refused(lambda: traced.workloads.list(zone))[2]["requestId"]
+""")
+    assert said["grants"] == []
+    for name, answer in said["refused"].items():
+        assert answer[:2] == [400, "unsupported"], name
+    assert said["traced"] == "asked-for-by-a-test"
