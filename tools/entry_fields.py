@@ -59,10 +59,10 @@ FIELDS: Final = {
     "target": Told("what an act was done to, what starts, where was exported to, or what a shard's log is "
                    "called", "acts"),
     "actor": Told("the operator: name and token id", "acts of operators"),
-    "digest": Told("SHA-256 of what was applied or exported; at a start of the settings, which hold no "
-                   "secret; the root of a shard's tree; of a tool's definition in RFC 8785 form",
-                   "`zone.apply`, `service.start`, `evidence.export`, `shard.checkpoint`, "
-                   "`tool.seen`, `tool.changed`, `tool.accept`"),
+    "digest": Told("SHA-256 of what was applied, kept or exported; at a start of the settings, which hold "
+                   "no secret; the root of a shard's tree; of a tool's definition in RFC 8785 form",
+                   "`zone.apply`, `policy.document`, `service.start`, `evidence.export`, "
+                   "`shard.checkpoint`, `tool.seen`, `tool.changed`, `tool.accept`"),
     "code": Told("SHA-256 over the installed files, as `caracal verify-install` prints it",
                  "`service.start`", _HASH),
     "code_state": Told("`intact`, `different` or `unknown`: held to the wheel's RECORD", "`service.start`"),

@@ -168,6 +168,9 @@ def test_what_is_kept_can_be_read_again(zone, admin):
     admin.good("DELETE", f"/policies/{made['id']}")
     assert admin.good("GET", "/policies")["items"] == []
     admin.activate(set_id, version)
+    kept = [(one["detail"], one.get("digest")) for one in zone.evidence(kind="policy.document")]
+    assert kept[0] == (f"remove {made['name']}", None)
+    assert kept[-1] == (f"add the policy {made['name']}", digest)
 
 
 @pytest.mark.parametrize(

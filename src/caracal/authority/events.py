@@ -30,6 +30,8 @@ class Kind(StrEnum):
     DELEGATION_CREATE = "delegation.create"
     DELEGATION_REVOKE = "delegation.revoke"
     ZONE_APPLY = "zone.apply"
+    POLICY_DOCUMENT = "policy.document"
+    """A data document or a set of them is kept, or kept no longer. Neither decides anything."""
     KEY_ROTATE = "key.rotate"
     OPERATOR_TOKEN = "operator.token"  # noqa: S105 (a tag)
     ADMIN_REFUSED = "admin.refused"

@@ -38,6 +38,7 @@ KINDS: Final = {
     Service.CONTROL: frozenset(
         {
             Kind.ZONE_APPLY,
+            Kind.POLICY_DOCUMENT,
             Kind.KEY_ROTATE,
             Kind.OPERATOR_TOKEN,
             Kind.ADMIN_REFUSED,

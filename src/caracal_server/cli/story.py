@@ -22,6 +22,7 @@ _ACTS: Final[Mapping[Kind, str]] = {
     Kind.DELEGATION_CREATE: "handed {scopes} from session {session} to session {target}",
     Kind.DELEGATION_REVOKE: "revoked delegation {target} and all narrowed from it",
     Kind.ZONE_APPLY: "applied the zone {target}",
+    Kind.POLICY_DOCUMENT: "{detail} ({target})",
     Kind.KEY_ROTATE: "rotated keys ({target})",
     Kind.OPERATOR_TOKEN: "changed the operator token {target}",
     Kind.SERVICE_START: "started the service",

@@ -14,7 +14,7 @@ MAX_NAMED = 20
 """Indices of entries that an answer names."""
 
 _LONGEST_US = MAX_LIFETIME // timedelta(microseconds=1)
-_CHANGES = frozenset({Kind.ZONE_APPLY, Kind.KEY_ROTATE, Kind.OPERATOR_TOKEN})
+_CHANGES = frozenset({Kind.ZONE_APPLY, Kind.POLICY_DOCUMENT, Kind.KEY_ROTATE, Kind.OPERATOR_TOKEN})
 
 
 class Period(msgspec.Struct, frozen=True):

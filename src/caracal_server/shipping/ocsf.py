@@ -54,6 +54,7 @@ KINDS: Final[dict[str, Mapped]] = {
     Kind.DELEGATION_CREATE: Mapped(EventClass.USER_ACCESS, 1),
     Kind.DELEGATION_REVOKE: Mapped(EventClass.USER_ACCESS, 2),
     Kind.ZONE_APPLY: Mapped(_MANAGED, _UPDATE, "zone"),
+    Kind.POLICY_DOCUMENT: Mapped(_MANAGED, _UPDATE, "policy document"),
     Kind.KEY_ROTATE: Mapped(_MANAGED, _UPDATE, "key"),
     Kind.OPERATOR_TOKEN: Mapped(_MANAGED, _UPDATE, "operator token"),
     Kind.ADMIN_REFUSED: Mapped(_MANAGED, OTHER, "administration"),

@@ -30,7 +30,7 @@ class AdminApi:
     library: PolicyLibrary
 
     def routes(self) -> tuple[Route, ...]:
-        shelves = Shelves(self.library, self.apply.clock, self.apply.entropy)
+        shelves = Shelves(self.library, self.apply.clock, self.apply.entropy, self.apply.acts)
         edits = ZoneEdits(self.gate, self.apply, FollowDocuments(shelves))
         return (
             *AdminZones(edits).routes(),

@@ -23,6 +23,7 @@ from caracal_server.control.admin.policy_rows import (
 from caracal_server.control.admin.policy_shelf import (
     POLICY,
     Shelves,
+    Wanted,
     document_problem,
     read_document,
     read_manifest,
@@ -139,8 +140,9 @@ class AdminPolicies:
             asked = await edit.read(NewPolicy)
             want_name(asked.name)
             read_document(asked.content)
+            wanted = Wanted(asked.name, asked.description or "", asked.content)
             named, version = await self.shelves.add_named(
-                await edit.record(), POLICY, asked.name, asked.description or "", asked.content
+                await edit.record(), POLICY, wanted, edit.admitted.act
             )
         return json_response(new_policy_row(named, asked.description or "", version), 201)
 
@@ -152,7 +154,7 @@ class AdminPolicies:
             record = await edit.record()
             item = (await self.shelves.of(record)).get(POLICY, identity)
             read_document(asked.content)
-            version = await self.shelves.add_version(record, item, asked.content)
+            version = await self.shelves.add_version(record, item, asked.content, edit.admitted.act)
         return json_response(policy_version_row(version), 201)
 
     async def delete(self, request: Request) -> Response:
@@ -167,8 +169,8 @@ class AdminPolicies:
                 record.id, [one.id for one in shelf.of(ItemKind.SET_VERSION)]
             )
             used = {one for text in manifests.values() for one in read_manifest(text)}
-            gone = [one.id for one in shelf.versions(item) if one.id not in used]
-            await self.shelves.library.remove(record.id, [item.id, *gone])
+            gone = [one for one in shelf.versions(item) if one.id not in used]
+            await self.shelves.remove(item, gone, edit.admitted.act)
         return Response(status_code=204)
 
 

@@ -23,6 +23,7 @@ from caracal_server.control.admin.policy_shelf import (
     POLICY_SET,
     Shelf,
     Shelves,
+    Wanted,
     read_manifest,
     render_manifest,
 )
@@ -88,8 +89,9 @@ class AdminPolicySets:
         async with self.edits.begin(request, POLICY_SET, request.path_params["zone"]) as edit:
             asked = await edit.read(NewPolicySet)
             want_name(asked.name)
+            wanted = Wanted(asked.name, asked.description or "")
             added = await self.shelves.add_named(
-                await edit.record(), POLICY_SET, asked.name, asked.description or "", None
+                await edit.record(), POLICY_SET, wanted, edit.admitted.act
             )
         return json_response(policy_set_row(added[0], asked.description or "", None), 201)
 
@@ -101,8 +103,7 @@ class AdminPolicySets:
             item = shelf.get(POLICY_SET, request.path_params["set"])
             if active_version(item, active_in(record)) is not None:
                 await edit.carry_out(_without_policy(item))
-            gone = [item.id, *(one.id for one in shelf.versions(item))]
-            await self.shelves.library.remove(record.id, gone)
+            await self.shelves.remove(item, shelf.versions(item), edit.admitted.act)
         return Response(status_code=204)
 
     async def versions(self, request: Request) -> Response:
@@ -129,7 +130,9 @@ class AdminPolicySets:
                         f"the zone has no policy version {one[:60]}",
                         AdminAnswer.REFERENCED_VERSION_MISSING,
                     )
-            added = await self.shelves.add_version(record, item, render_manifest(ids))
+            added = await self.shelves.add_version(
+                record, item, render_manifest(ids), edit.admitted.act
+            )
         return json_response(set_version_row(added, ids), 201)
 
     async def _look(self, request: Request) -> tuple[ZoneRecord, Shelf, Item]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from caracal.authority.events import Kind
 from caracal.authority.outcomes import Reason
 from caracal.authority.policy.documents.bundle import Bundle, merge
 from caracal.authority.policy.documents.data_document import DataDocument, parse_data_document
 from caracal.authority.policy.documents.problems import BundleInvalid, DocumentInvalid
+from caracal_server.control.acts import Act, ActLog
 from caracal_server.control.admin.subjects import Subject
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.entropy import Entropy
@@ -73,12 +75,22 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be added: a policy, whose first version has the content, or a set."""
+
+    name: str
+    description: str
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shelves:
     """The library as the admin API uses it."""
 
     library: PolicyLibrary
     clock: Clock
     entropy: Entropy
+    acts: ActLog
 
     async def of(self, record: ZoneRecord) -> Shelf:
         return Shelf(await self.library.items(record.id))
@@ -87,31 +99,35 @@ class Shelves:
         return (await self.library.texts(item.zone_id, [item.id])).get(item.id, "")
 
     async def add_named(
-        self, record: ZoneRecord, subject: Subject, name: str, description: str, first: str | None
+        self, record: ZoneRecord, subject: Subject, wanted: Wanted, act: Act
     ) -> tuple[Item, ...]:
         """Add a policy with its first version, or a policy set without any.
 
         Raises:
             RequestRefused: the name is taken, or there are too many.
+            Unavailable: it may or may not have been added.
         """
-        self._want_room(await self.of(record))
+        shelf = await self.of(record)
+        self._want_room(shelf)
         kind = ItemKind.POLICY if subject is POLICY else ItemKind.SET
-        named = self._item(record, kind, "", name, description)
-        items = {named: description}
-        if first is not None:
-            items[self._item(record, ItemKind.POLICY_VERSION, named.id, "1", first)] = first
+        if any(item.name == wanted.name for item in shelf.of(kind)):
+            raise _name_taken(subject)
+        named = self._item(record, kind, "", wanted.name, wanted.description)
+        items, digest = {named: wanted.description}, ""
+        if wanted.content is not None:
+            first = self._item(record, ItemKind.POLICY_VERSION, named.id, "1", wanted.content)
+            items[first], digest = wanted.content, first.digest
+        await self._record(act, named, f"add the {subject.noun} {wanted.name}", digest)
         if not await self.library.add(items):
-            taken = AdminAnswer.POLICY_SET_NAME_CONFLICT
-            raise subject.taken(
-                "name", AdminAnswer.POLICY_NAME_CONFLICT if subject is POLICY else taken
-            )
+            raise _name_taken(subject)
         return tuple(items)
 
-    async def add_version(self, record: ZoneRecord, parent: Item, text: str) -> Item:
+    async def add_version(self, record: ZoneRecord, parent: Item, text: str, act: Act) -> Item:
         """Add the next version of a policy or a policy set.
 
         Raises:
             RequestRefused: there are too many, or others were first every time.
+            Unavailable: it may or may not have been added.
         """
         policy = parent.kind is ItemKind.POLICY
         kind = ItemKind.POLICY_VERSION if policy else ItemKind.SET_VERSION
@@ -119,10 +135,32 @@ class Shelves:
             shelf = await self.of(record)
             self._want_room(shelf)
             numbers = [int(item.name) for item in shelf.versions(parent)]
-            item = self._item(record, kind, parent.id, str(max(numbers, default=0) + 1), text)
+            number = str(max(numbers, default=0) + 1)
+            item = self._item(record, kind, parent.id, number, text)
+            await self._record(act, item, f"add version {number} of {parent.name}", item.digest)
             if await self.library.add({item: text}):
                 return item
         raise RequestRefused(Problem(Reason.ZONE_CHANGED, "others are adding versions"))
+
+    async def remove(self, parent: Item, versions: Iterable[Item], act: Act) -> None:
+        """Remove a policy or a policy set, and some of its versions.
+
+        Raises:
+            Unavailable: it may or may not have been removed.
+        """
+        await self._record(act, parent, f"remove {parent.name}", "")
+        ids = [parent.id, *(one.id for one in versions)]
+        await self.library.remove(parent.zone_id, ids)
+
+    async def _record(self, act: Act, item: Item, detail: str, digest: str) -> None:
+        await self.acts.record(
+            Kind.POLICY_DOCUMENT,
+            item.zone_id,
+            act,
+            target=item.id,
+            detail=detail,
+            digest=digest,
+        )
 
     async def bundle(self, shelf: Shelf, version: Item) -> Bundle:
         """What a version of a policy set says.
@@ -162,6 +200,12 @@ class Shelves:
         if len(shelf.items) >= MAX_ITEMS:
             detail = f"the zone keeps {MAX_ITEMS} policies, sets and versions; delete some"
             raise RequestRefused(Problem(Reason.ENTRY_TAKEN, detail, AdminAnswer.INVALID_BODY))
+
+
+def _name_taken(subject: Subject) -> RequestRefused:
+    if subject is POLICY:
+        return subject.taken("name", AdminAnswer.POLICY_NAME_CONFLICT)
+    return subject.taken("name", AdminAnswer.POLICY_SET_NAME_CONFLICT)
 
 
 def render_manifest(ids: Iterable[str]) -> str:
