@@ -26,13 +26,13 @@ class _Zones(msgspec.Struct, frozen=True):
     items: tuple[ZoneRow, ...]
 
 
-def list_zones(server: Server) -> tuple[ZoneRow, ...]:
-    """The zones of a server.
+def list_zones(server: Server, *, archived: bool = False) -> tuple[ZoneRow, ...]:
+    """The zones of a server, or those of it that are put away.
 
     Raises:
         CommandFailed: an id is none; it becomes a part of the names of files.
     """
-    zones = server.get("/v1/zones", _Zones).items
+    zones = server.get("/v1/zones", _Zones, status="archived" if archived else None).items
     if not all(is_id(zone.id) for zone in zones):
         raise CommandFailed(
             ExitCode.UNREACHABLE,
@@ -58,6 +58,10 @@ def choose_zone(server: Server, named: str | None) -> ZoneRow:
         raise CommandFailed(ExitCode.USAGE, problem, advice)
     for zone in zones:
         if named in {zone.name, zone.id}:
+            return zone
+    for zone in list_zones(server, archived=True):
+        # The evidence of a zone outlives it; its name may be another's by now.
+        if named == zone.id:
             return zone
     advice = f"there are: {known}" if zones else "make one with `caracal apply`"
     raise CommandFailed(ExitCode.REFUSED, f"there is no zone {named!r}", advice)

@@ -13,6 +13,7 @@ from caracal.authority.identifiers import ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.policy.problems import PolicyInvalid
 from caracal_server.control.admin.editing import present
+from caracal_server.control.admin.paging import cut, list_query
 from caracal_server.control.apply import Applied, ApplyZone
 from caracal_server.control.control_mandates import is_control_key, revision_to_apply
 from caracal_server.control.document_body import (
@@ -166,8 +167,14 @@ class ZoneApi:
 
     async def zones(self, request: Request) -> Response:
         await self.gate.admit(request, OperatorScope.READ, target="zones")
-        records = [one for one in await self.gate.store.load_all() if one.archived_at is None]
-        return json_response(ZoneList(tuple(map(zone_row, _by_name(records)))))
+        asked = list_query(request)
+        archived = asked.status == "archived"
+        records = await self.gate.store.load_all()
+        shown = [one for one in records if (one.archived_at is not None) == archived]
+        page = cut(asked, [zone_row(one) for one in shown], lambda row: row.id)
+        # Whole lists are in the order of the names: people read them.
+        items = sorted(page.items, key=lambda row: row.slug) if asked.limit is None else page.items
+        return json_response(ZoneList(tuple(items), page.next_cursor))
 
     async def zone(self, request: Request) -> Response:
         reference = request.path_params["zone"]
@@ -230,7 +237,8 @@ class ZoneApi:
     async def status(self, request: Request) -> Response:
         await self.gate.admit(request, OperatorScope.READ, target="status")
         report = self.readiness.report()
-        records = await self.gate.store.load_all()
+        kept = await self.gate.store.load_all()
+        records = [record for record in kept if record.archived_at is None]
         zones = (zone_status(record, self.counts(record.id)) for record in _by_name(records))
         return json_response(
             StatusView(

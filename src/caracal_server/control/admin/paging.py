@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`cursor` is the `next_cursor` of the page before; without `limit` everything is answered.
 
-    `status` is `active` or `archived`; what is removed is not kept, so there is nothing archived.
+    `status` is `active` or `archived`; only zones are archived, the rest is gone once it is removed.
     """
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] | None = None
@@ -40,11 +40,30 @@ def page_of(request: Request, items: Sequence[Item], id_of: Callable[[Item], str
     Raises:
         RequestRefused: a parameter is unknown or not valid.
     """
+    asked = list_query(request)
+    return cut(asked, items if asked.status == "active" else (), id_of)
+
+
+def list_query(request: Request) -> ListQuery:
+    """What a request asks of a list.
+
+    Raises:
+        RequestRefused: a parameter is unknown or not valid.
+    """
     asked = read_query(request, ListQuery)
     if asked.status not in {"active", "archived"}:
         raise _invalid("status is active or archived", Variant.INVALID_QUERY)
+    return asked
+
+
+def cut(asked: ListQuery, items: Sequence[Item], id_of: Callable[[Item], str]) -> Page[Item]:
+    """The page of `items` that is asked for, newest first.
+
+    Raises:
+        RequestRefused: the cursor is none.
+    """
     after = _read_cursor(asked.cursor)
-    found = sorted(items if asked.status == "active" else (), key=id_of, reverse=True)
+    found = sorted(items, key=id_of, reverse=True)
     if after is not None:
         found = [item for item in found if id_of(item) < after]
     if asked.limit is None or len(found) <= asked.limit:
