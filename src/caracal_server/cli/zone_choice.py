@@ -18,12 +18,21 @@ class ZoneRow(msgspec.Struct, frozen=True):
     """`name` is the one that zone files use, whatever people call the zone."""
 
     id: str
-    name: str = msgspec.field(name="slug")
+    name: str
     revision: int
 
 
+class _Listed(msgspec.Struct, frozen=True):
+    """A server that knows of no titles says no `slug`: its `name` is the one."""
+
+    id: str
+    name: str
+    revision: int
+    slug: str = ""
+
+
 class _Zones(msgspec.Struct, frozen=True):
-    items: tuple[ZoneRow, ...]
+    items: tuple[_Listed, ...]
 
 
 def list_zones(server: Server, *, archived: bool = False) -> tuple[ZoneRow, ...]:
@@ -32,7 +41,8 @@ def list_zones(server: Server, *, archived: bool = False) -> tuple[ZoneRow, ...]
     Raises:
         CommandFailed: an id is none; it becomes a part of the names of files.
     """
-    zones = server.get("/v1/zones", _Zones, status="archived" if archived else None).items
+    found = server.get("/v1/zones", _Zones, status="archived" if archived else None).items
+    zones = tuple(ZoneRow(zone.id, zone.slug or zone.name, zone.revision) for zone in found)
     if not all(is_id(zone.id) for zone in zones):
         raise CommandFailed(
             ExitCode.UNREACHABLE,
