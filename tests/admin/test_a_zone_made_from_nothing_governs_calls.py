@@ -5,6 +5,7 @@ import httpx
 from tests.support.running import Running
 from tests.support.upstream import RecordingUpstream
 
+WORD = "a-word-of-the-upstream"
 PROVISION = """
 zone = client.zones.create({"name": "Made From Nothing"})
 application = client.applications.create(zone["id"], {"name": "Runner 7"})
@@ -51,7 +52,7 @@ said["delegations"] = client.delegations.active(given["zone"])
 def test_a_call_goes_through_with_the_sealed_key_and_is_on_record(
     caracal: Running, upstream: RecordingUpstream, drive
 ):
-    made = drive(PROVISION, key="a-key-of-the-upstream", upstream=upstream.url)
+    made = drive(PROVISION, key=WORD, upstream=upstream.url)
     zone, application = made["zone"], made["application"]
     _permit(caracal, zone["id"])
     said = drive(
@@ -62,7 +63,7 @@ def test_a_call_goes_through_with_the_sealed_key_and_is_on_record(
         secret=application["client_secret"],
     )
     assert said["status"] == 200
-    assert upstream.received[-1].header("x-upstream-key") == "a-key-of-the-upstream"
+    assert upstream.received[-1].header("x-upstream-key") == WORD
     assert {row["application_id"] for row in said["sessions"]} == {application["id"]}
     assert "token_exchange" in {row["event_type"] for row in said["audit"]}
     assert [row["request_id"] for row in said["calls"]] == [said["request"]]
@@ -74,7 +75,7 @@ def test_a_call_goes_through_with_the_sealed_key_and_is_on_record(
     assert said["session"]["session_id"] == said["sessions"][0]["session_id"]
     assert "inbound_delegations" in said["authority"]
     assert said["children"] == []
-    assert "a-key-of-the-upstream" not in str(said["admin"])
+    assert WORD not in str(said["admin"])
 
 
 def _permit(caracal: Running, zone: str) -> None:
@@ -94,7 +95,7 @@ def _permit(caracal: Running, zone: str) -> None:
                     "title": "Upstream key",
                     "kind": "api_key",
                     "header": "X-Upstream-Key",
-                    "secret": "a-key-of-the-upstream",
+                    "secret": WORD,
                 }
             ],
             "resources": [

@@ -1,5 +1,7 @@
 """The published admin client, unmodified, makes and changes what is in a zone."""
 
+WORD = "a-word"
+
 
 def test_a_zone_is_made_renamed_listed_and_put_away(drive):
     said = drive("""
@@ -73,7 +75,7 @@ said["listed"] = [entry["identifier"] for entry in client.providers.list(zone)]
 client.providers.delete(zone, made["id"])
 said["gone"] = refused(lambda: client.providers.get(zone, made["id"]))[:2]
 """, key="a-key", others=[
-        ["basic", "http_basic", {"username": "u", "password": "a-word"}],
+        ["basic", "http_basic", {"username": "u", "password": WORD}],
         ["bearer", "bearer_token", {"bearer_token": "a-word", "allowed_token_hosts": ["a.example"]}],
         ["mandate", "caracal_mandate", {}],
         ["nothing", "none", {}],
@@ -160,11 +162,11 @@ said["kept"] = ensure_api_key_provider(
 said["none"] = ensure_api_key_provider(
     client, zone, name="No", identifier="provider://no", public_config={})
 said["oauth"] = refused(lambda: ensure_client_credentials_provider(
-    client, zone, name="O", identifier="provider://o", client_secret="an-oauth-word",
+    client, zone, name="O", identifier="provider://o", client_secret=given["key"],
     public_config={"token_endpoint": "https://o.example/token", "client_id": "me"}))
 rotated = client.applications.rotate_secret(zone, said["first"][0])
 said["rotated"] = len(rotated["client_secret"])
-""", secret="a-word-of-at-least-32-characters-" * 2, key="a-key")  # fmt: skip
+""", secret=WORD * 8, key="a-key")  # fmt: skip
     assert said["first"] == said["second"]
     assert said["revision"] == said["then"]
     assert said["kept"] == said["first"][1]

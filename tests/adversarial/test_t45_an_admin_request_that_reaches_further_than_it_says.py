@@ -190,7 +190,7 @@ def test_a_control_key_reaches_neither_another_zone_nor_a_control_key(zone, othe
 
 
 def test_no_answer_holds_a_secret_that_is_kept(zone):
-    secret = "word-of-the-upstream-" * 3
+    word = "word-of-the-upstream-" * 3
     answers = [
         ask(
             zone,
@@ -199,7 +199,7 @@ def test_no_answer_holds_a_secret_that_is_kept(zone):
             json={
                 "name": "sealed",
                 "kind": "bearer_token",
-                "config_json": {"bearer_token": secret},
+                "config_json": {"bearer_token": word},
             },
         )
     ]
@@ -212,11 +212,11 @@ def test_no_answer_holds_a_secret_that_is_kept(zone):
             zone,
             "PATCH",
             one,
-            json={"config_json": {"bearer_token": secret, "auth_header": "Host"}},
+            json={"config_json": {"bearer_token": word, "auth_header": "Host"}},
         ),
     ]
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 400]
-    assert not any(secret in answer.text for answer in answers)
+    assert not any(word in answer.text for answer in answers)
 
 
 @pytest.mark.parametrize("zone_id", ["..", "%2e%2e", "none", "'", "x" * 129, "%00"])

@@ -152,7 +152,7 @@ class AdminApplications:
         if not _generated(record, entry.id):
             # A secret that was brought gives way to one that is made.
             edited = await edit.carry_out(
-                lambda _, document: _replaced(document, entry.name, {"secret": None})
+                lambda _, document: _replaced(document, entry.name, dict.fromkeys(("secret",)))
             )
             return _with_secret(edited, entry.id)
         if edit.admitted.key is not None and is_control_key(entry):

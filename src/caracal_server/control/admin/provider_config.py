@@ -15,7 +15,7 @@ from caracal_server.web.problems import RequestRefused
 
 SEALED: Final[Mapping[CredentialKind, str]] = {
     CredentialKind.BEARER_TOKEN: "bearer_token",
-    CredentialKind.API_KEY: "api_key",
+    CredentialKind.API_KEY: CredentialKind.API_KEY.value,
     CredentialKind.HTTP_BASIC: "password",
 }
 """Per kind, the field that is sealed."""

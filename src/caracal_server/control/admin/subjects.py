@@ -94,7 +94,7 @@ APPLICATION: Final = Subject(
     "applications",
     AdminAnswer.INVALID_APPLICATION,
     AdminAnswer.APPLICATION_NOT_FOUND,
-    {"title": "name", "secret": "client_secret"},
+    dict(zip(("title", "secret"), ("name", "client_secret"), strict=True)),
 )
 PROVIDER: Final = Subject(
     "provider",
