@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 
-from tests.support.deployment import API, READ, WRITE, Zone, reason, unique
+from tests.support.deployment import API, PERMIT_ALL, READ, WRITE, Zone, reason, unique
 
 HEAD = "# caracal:data-document\npackage caracal.authz\nimport rego.v1\n"
 
@@ -121,6 +121,20 @@ def test_who_gets_the_name_of_a_removed_application_gets_none_of_its_grants(zone
     assert reason(minted(zone, agent="bot")) == "policy_no_permit"
     sets = admin.good("GET", "/policy-sets")["items"]
     assert sets[0]["active_version_id"] is not None
+
+
+def test_a_policy_that_only_says_it_is_from_a_set_is_not(zone, admin):
+    set_id = admin.put(granting(zone.agent().application, READ))
+    path = f"/v1/zones/{zone.id}/policy-versions"
+    url, headers = zone.deployment.running.control + path, zone.deployment.operator
+    first = zone.deployment.http.get(url, headers=headers).json()["items"][0]["text"]
+    edited = PERMIT_ALL
+    head = first.partition("\n")[0].rpartition(" ")[0]
+    forged = f"{head} {sha256(edited.encode()).hexdigest()}\n{edited}"
+    for policy, active in ((forged, False), (first, True), (first + "\n", False)):
+        zone.apply(policy=policy)
+        told = admin.good("GET", f"/policy-sets/{set_id}")["active_version_id"]
+        assert (told is not None) is active
 
 
 def test_a_grant_for_a_resource_that_comes_later_counts_once_it_is_there(zone, admin):

@@ -10,6 +10,7 @@ from caracal.authority.policy.documents.translation import translate
 from caracal_server.control.admin.editing import ZoneEdits
 from caracal_server.control.admin.policy_rows import SCHEMA_VERSION, ManifestEntry
 from caracal_server.control.admin.policy_shelf import POLICY_SET, Shelves, read_manifest
+from caracal_server.control.admin.policy_standing import in_effect
 from caracal_server.control.admin.policy_text import (
     ActiveSet,
     active_in,
@@ -133,7 +134,7 @@ class AdminPolicyEffect:
         record = await self.edits.look(request, request.path_params["zone"])
         shelf = await self.shelves.of(record)
         item = shelf.get(POLICY_SET, request.path_params["set"])
-        active = active_version(item, active_in(record))
+        active = active_version(item, await in_effect(self.shelves, shelf, record))
         wanted = request.query_params.get("version_id", active or "")
         version = shelf.version(item, wanted) if wanted else None
         loaded = version is not None and version.id == active

@@ -27,6 +27,7 @@ from caracal_server.control.admin.policy_shelf import (
     read_manifest,
     render_manifest,
 )
+from caracal_server.control.admin.policy_standing import in_effect
 from caracal_server.control.admin.policy_text import active_in, active_set, active_version
 from caracal_server.control.zone_document import ZoneDocument
 from caracal_server.ports.policy_library import Item, ItemKind
@@ -68,9 +69,10 @@ class AdminPolicySets:
 
     async def list(self, request: Request) -> Response:
         record = await self.edits.look(request, request.path_params["zone"])
-        items = (await self.shelves.of(record)).of(ItemKind.SET)
+        shelf = await self.shelves.of(record)
+        items = shelf.of(ItemKind.SET)
         texts = await self.shelves.library.texts(record.id, [item.id for item in items])
-        active = active_in(record)
+        active = await in_effect(self.shelves, shelf, record)
         rows = [
             policy_set_row(item, texts.get(item.id, ""), active_version(item, active))
             for item in items
@@ -79,9 +81,8 @@ class AdminPolicySets:
 
     async def get(self, request: Request) -> Response:
         record, shelf, item = await self._look(request)
-        row = policy_set_row(
-            item, await self.shelves.text(item), active_version(item, active_in(record))
-        )
+        active = active_version(item, await in_effect(self.shelves, shelf, record))
+        row = policy_set_row(item, await self.shelves.text(item), active)
         versions = tuple([await self._row(one) for one in shelf.versions(item)])
         return json_response(policy_set_detail(row, versions))
 

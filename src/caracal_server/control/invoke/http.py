@@ -44,7 +44,7 @@ _Word = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class Invocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last two are for the reserved identities of other editions, and mean nothing here."""
+    """The last two say who else had a hand in it. Nobody proved that, so it counts for nothing."""
 
     command: _Word
     subcommand: _Word = ""
