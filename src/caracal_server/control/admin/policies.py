@@ -1,5 +1,6 @@
 """Data documents: kept in versions that never change. None decides before its set is activated."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -10,7 +11,7 @@ from starlette.responses import Response
 
 from caracal.authority.policy.documents.data_document import parse_data_document
 from caracal.authority.policy.documents.problems import DocumentInvalid
-from caracal.authority.policy.documents.syntax import PACKAGE, read_rules
+from caracal.authority.policy.documents.syntax import PACKAGE, RULES
 from caracal_server.control.admin.editing import ZoneEdits
 from caracal_server.control.admin.paging import page_of
 from caracal_server.control.admin.policy_rows import (
@@ -117,7 +118,8 @@ class AdminPolicies:
     async def validate(self, request: Request) -> Response:
         """Read a document, and say what it defines or why it is none."""
         await self.edits.gate.admit(request, OperatorScope.READ, target="policies")
-        return validation((await self.edits.read(request, Content, POLICY)).content)
+        asked = await self.edits.read(request, Content, POLICY)
+        return await asyncio.to_thread(validation, asked.content)
 
     async def list(self, request: Request) -> Response:
         record = await self.edits.look(request, request.path_params["zone"])
@@ -139,7 +141,7 @@ class AdminPolicies:
         async with self.edits.begin(request, POLICY, request.path_params["zone"]) as edit:
             asked = await edit.read(NewPolicy)
             want_name(asked.name)
-            read_document(asked.content)
+            await asyncio.to_thread(read_document, asked.content)
             wanted = Wanted(asked.name, asked.description or "", asked.content)
             named, version = await self.shelves.add_named(
                 await edit.record(), POLICY, wanted, edit.admitted.act
@@ -153,7 +155,7 @@ class AdminPolicies:
             asked = await edit.read(Content)
             record = await edit.record()
             item = (await self.shelves.of(record)).get(POLICY, identity)
-            read_document(asked.content)
+            await asyncio.to_thread(read_document, asked.content)
             version = await self.shelves.add_version(record, item, asked.content, edit.admitted.act)
         return json_response(policy_version_row(version), 201)
 
@@ -177,13 +179,15 @@ class AdminPolicies:
 def validation(content: str) -> Response:
     """The answer about a document."""
     try:
-        parse_data_document(content)
+        document = parse_data_document(content)
     except DocumentInvalid as invalid:
         place = invalid.place
         where = _Where(place.line, place.column, invalid.construct)
         return json_response(_Invalid(document_problem(invalid).detail, where), 422)
-    names = dict.fromkeys(rule.name for rule in read_rules(content))
-    return json_response(_Valid(_Preview(tuple(names))))
+    defined = [rule for rule in RULES if getattr(document, rule) is not None]
+    if document.added_restrictions and "restrict" not in defined:
+        defined.append("restrict")
+    return json_response(_Valid(_Preview(tuple(defined))))
 
 
 def want_name(name: str) -> None:

@@ -1,5 +1,6 @@
 """A zone's data documents and policy sets: found, added, and read together as a bundle."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -178,12 +179,10 @@ class Shelves:
             )
         titles = {item.id: item.name for item in shelf.of(ItemKind.POLICY)}
         documents = {
-            f"{titles.get(names[one].parent, one)} version {names[one].name}": read_document(
-                texts[one]
-            )
+            f"{titles.get(names[one].parent, one)} version {names[one].name}": texts[one]
             for one in ids
         }
-        return take_together(documents)
+        return await asyncio.to_thread(take_together, documents)
 
     def _item(self, record: ZoneRecord, kind: ItemKind, parent: str, name: str, text: str) -> Item:
         return Item(
@@ -239,14 +238,14 @@ def document_problem(invalid: DocumentInvalid) -> Problem:
     )
 
 
-def take_together(documents: Mapping[str, DataDocument]) -> Bundle:
-    """Merge documents.
+def take_together(texts: Mapping[str, str]) -> Bundle:
+    """Read documents and merge them.
 
     Raises:
-        RequestRefused: they contradict each other.
+        RequestRefused: one is none, or they contradict each other.
     """
     try:
-        return merge(documents)
+        return merge({name: read_document(text) for name, text in texts.items()})
     except BundleInvalid as invalid:
         raise RequestRefused(
             Problem(Reason.POLICY_INVALID, str(invalid), AdminAnswer.INVALID_POLICY_BUNDLE)

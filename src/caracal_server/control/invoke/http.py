@@ -1,5 +1,6 @@
 """`POST /v1/control/invoke`: one command of a control key. Open first: `InvokeApi.invoke`."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -147,7 +148,7 @@ async def _run(zone: InsideZone, command: Command, flags: Flags) -> Json:
         raise CommandRefused(Code.UNSUPPORTED, f"{named} is not served here")
     body = body_of(command, flags)
     if command.path == "/policies/validate":
-        return _validated(text_of(flags, "content"))
+        return await asyncio.to_thread(_validated, text_of(flags, "content"))
     where = {command.entry: text_of(flags, "id")} if command.entry else None
     path = f"{ZONE}{command.path}"
     carried = body if command.method in {"POST", "PATCH"} else None

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+import msgspec
 
 from caracal.authority.policy.documents.problems import DocumentInvalid, Fault, Place
 from caracal.authority.policy.documents.tokens import Kind, Token
@@ -13,18 +14,17 @@ MAX_NUMBER: Final = 18
 
 _WORDS: Final = {"true": True, "false": False, "null": None}
 _CLOSING: Final = {"[": "]", "{": "}"}
+_SKIPPED: Final = frozenset({Kind.NEWLINE, Kind.COMMENT})
 _ENDS: Final = frozenset("]})")
 _BUILTINS: Final = frozenset({"http.send", "opa.runtime", "rand.intn", "time.now_ns"})
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True):
     value: str | int | bool | None
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """An array or a set; `listed` tells which."""
 
     items: tuple["Literal", ...]
@@ -32,8 +32,7 @@ class Items:
     listed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """An object: its keys are texts, and none is there twice."""
 
     members: Mapping[str, "Literal"]
@@ -47,22 +46,18 @@ class Cursor:
     """A place among tokens. What ends a line counts between rules, and nowhere else."""
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
-        self._tokens = tokens
-        self._at = 0
-
-    @property
-    def here(self) -> Token:
-        return self._tokens[self._at]
+        self._rest = iter(tokens)
+        self.here = next(self._rest)
 
     def take(self) -> Token:
         """The token here; afterwards the next is. The last one stays."""
         token = self.here
-        self._at = min(self._at + 1, len(self._tokens) - 1)
+        self.here = next(self._rest, token)
         return token
 
     def skip_lines(self) -> Token:
         """The first token that is neither the end of a line nor a comment."""
-        while self.here.kind in {Kind.NEWLINE, Kind.COMMENT}:
+        while self.here.kind in _SKIPPED:
             self.take()
         return self.here
 

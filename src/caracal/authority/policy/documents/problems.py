@@ -1,8 +1,9 @@
 """Why a data document is not taken, and where."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 _SHOWN: Final = 60
 
@@ -27,8 +28,7 @@ class Fault(StrEnum):
     SHAPE = "data_document_malformed"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, order=True):
     """Lines and columns count from 1, columns in characters."""
 
     line: int

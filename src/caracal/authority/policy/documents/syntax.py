@@ -40,13 +40,15 @@ def read_rules(text: str) -> tuple[Rule, ...]:
     if not directed:
         raise DocumentInvalid(Fault.NO_DIRECTIVE, Place(1, 1), f"begin with {DIRECTIVE}")
     rules: list[Rule] = []
+    added: dict[str, bool] = {}
     while cursor.skip_lines().kind is not Kind.END:
         if cursor.here.is_name("import") and not rules:
             _read_import(cursor)
             continue
         rule = _read_rule(cursor)
-        if any(one.name == rule.name and not (one.partial and rule.partial) for one in rules):
+        if rule.name in added and not (added[rule.name] and rule.partial):
             raise DocumentInvalid(Fault.REPEATED, rule.place, f"{rule.name} a second time")
+        added[rule.name] = rule.partial
         rules.append(rule)
     if not rules:
         raise DocumentInvalid(Fault.NO_DATA, tokens[-1].place, f"define one of {', '.join(RULES)}")

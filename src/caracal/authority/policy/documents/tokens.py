@@ -2,11 +2,10 @@
 
 import re
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+import msgspec
 
 from caracal.authority.policy.documents.problems import DocumentInvalid, Fault, Place
 
@@ -14,7 +13,7 @@ MAX_CHARACTERS: Final = 262_144
 
 _TOKEN: Final = re.compile(
     r"""(?P<blank>[ \t]+)
-      |(?P<newline>\r?\n)
+      |(?P<newline>(?:\r?\n[ \t]*)++)
       |(?P<comment>\#[^\r\n]*)
       |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
       |(?P<string>"(?:[^"\\\r\n]|\\[^\r\n])*+")
@@ -23,9 +22,10 @@ _TOKEN: Final = re.compile(
       |(?P<mark>:=|[=!<>]=|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_QUOTES: Final = frozenset({'"', "`"})
+_ODD: Final = re.compile(r"[^\x20-\x7e\t\n]")
 # Format characters reorder or hide what a reader sees; the others are no characters at all.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_PLAIN: Final = frozenset("\t\n")
 
 
 class Kind(Enum):
@@ -39,8 +39,11 @@ class Kind(Enum):
     END = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+_LINE_ENDS: Final = frozenset({Kind.NEWLINE, Kind.COMMENT, Kind.END})
+_KINDS: Final = {kind.name.lower(): kind for kind in Kind}
+
+
+class Token(msgspec.Struct, frozen=True):
     kind: Kind
     text: str
     place: Place
@@ -53,7 +56,7 @@ class Token:
 
     @property
     def ends_line(self) -> bool:
-        return self.kind in {Kind.NEWLINE, Kind.COMMENT, Kind.END}
+        return self.kind in _LINE_ENDS
 
 
 def read_tokens(text: str) -> tuple[Token, ...]:
@@ -67,30 +70,29 @@ def read_tokens(text: str) -> tuple[Token, ...]:
         raise DocumentInvalid(Fault.TOO_LARGE, Place(1, 1), found)
     if not text.strip():
         raise DocumentInvalid(Fault.EMPTY, Place(1, 1), "nothing")
-    starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
-
-    def place(offset: int) -> Place:
-        line = bisect_right(starts, offset)
-        return Place(line, offset - starts[line - 1] + 1)
-
-    _refuse_hidden(text, place)
-    tokens = []
+    _refuse_hidden(text)
+    tokens: list[Token] = []
+    line, start = 1, 0
     for match in _TOKEN.finditer(text):
-        if match.lastgroup == "blank":
+        name, found, at = str(match.lastgroup), match.group(), match.start()
+        if name == "blank":
             continue
-        token = Token(Kind[str(match.lastgroup).upper()], match.group(), place(match.start()))
-        if token.kind is Kind.MARK and token.text in {'"', "`"}:
+        token = Token(_KINDS[name], found, Place(line, at - start + 1))
+        if token.kind is Kind.MARK and found in _QUOTES:
             raise DocumentInvalid(Fault.UNTERMINATED, token.place, "a string without an end")
         tokens.append(token)
-    return (*tokens, Token(Kind.END, "", place(len(text))))
+        if "\n" in found:
+            line += found.count("\n")
+            start = at + found.rindex("\n") + 1
+    return (*tokens, Token(Kind.END, "", Place(line, len(text) - start + 1)))
 
 
-def _refuse_hidden(text: str, place: Callable[[int], Place]) -> None:
-    for at, character in enumerate(text):
-        if character.isascii() and character.isprintable():
-            continue
-        if character in _PLAIN or (character == "\r" and text[at + 1 : at + 2] == "\n"):
+def _refuse_hidden(text: str) -> None:
+    for match in _ODD.finditer(text):
+        at, character = match.start(), match.group()
+        if character == "\r" and text[at + 1 : at + 2] == "\n":
             continue
         if unicodedata.category(character) in _HIDDEN:
+            place = Place(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
             found = f"the hidden character U+{ord(character):04X}"
-            raise DocumentInvalid(Fault.NOT_DATA, place(at), found)
+            raise DocumentInvalid(Fault.NOT_DATA, place, found)
