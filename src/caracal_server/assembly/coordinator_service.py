@@ -78,11 +78,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     }
     remove = RemoveApplication(ground.clock, ground.entropy, graphs, coordinator.commitment)
     return Built(
-        app=Edge(
-            (*coordinator.routes, *coordinator.admin_routes),
-            refuse=render_coordinator,
-            entropy=ground.entropy,
-        ),
+        app=Edge(coordinator.all_routes, refuse=render_coordinator, entropy=ground.entropy),
         evidence=evidence,
         answers=CoordinatorPeerApi(graphs, feed, remove).answers(),
         begin_draining=coordinator.desk.close,

@@ -1,4 +1,4 @@
-"""Sessions of a zone, as stock admin clients list them."""
+"""Sessions of a zone as stock admin clients list them, and their kill switch of a subject."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +17,18 @@ from caracal.authority.identifiers import (
 )
 from caracal.authority.outcomes import Reason
 from caracal.authority.sessions import Lifecycle, Session, Status
+from caracal.authority.subjects import User, name_fault
+from caracal_server.coordinator.acts import Acts
 from caracal_server.coordinator.callers import Authentication
-from caracal_server.coordinator.coordination import Coordination
+from caracal_server.coordinator.coordination import REQUESTED, Coordination
+from caracal_server.coordinator.entries import Act
+from caracal_server.coordinator.users import RevokeUser
 from caracal_server.ports.graph import SessionQuery
 from caracal_server.ports.operators import OperatorScope
 from caracal_server.web.meanings.admin_answers import AdminAnswer
 from caracal_server.web.meanings.answers import Variant
 from caracal_server.web.problems import Issue, Problem, RequestRefused
-from caracal_server.web.requests import read_query, refuse_params
+from caracal_server.web.requests import read_json, read_query, refuse_params, request_id_of
 from caracal_server.web.routes import Route, json_response
 
 _ABSENT: Final = {
@@ -44,6 +48,34 @@ class AdminSessionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     parent_session_id: str | None = None
     subject_id: str | None = None
     format: str | None = None
+
+
+class RevokeSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    subject_id: Annotated[str, msgspec.Meta(min_length=1)]
+    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class SubjectRevoked(msgspec.Struct, frozen=True):
+    """How many ended. There are neither records nor connections to count."""
+
+    subject_id: str
+    authority_records: int = 0
+    sessions: int = 0
+    delegations: int = 0
+    connections: int = 0
+
+    def and_more(self, answer: bytes) -> "SubjectRevoked":
+        more = msgspec.json.decode(answer, type=_Ended)
+        return msgspec.structs.replace(
+            self,
+            sessions=self.sessions + more.sessions,
+            delegations=self.delegations + more.delegations,
+        )
+
+
+class _Ended(msgspec.Struct):
+    sessions: int
+    delegations: int
 
 
 class AdminSession(msgspec.Struct, frozen=True):
@@ -77,13 +109,18 @@ class AdminSessions(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class AdminReads:
-    """The handler; `routes` is the table."""
+    """The handlers; `routes` is the table."""
 
     authentication: Authentication
     coordination: Coordination
+    acts: Acts
+    revoke_user: RevokeUser
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("GET", "/v1/zones/{zone}/sessions", self.sessions),)
+        return (
+            Route("GET", "/v1/zones/{zone}/sessions", self.sessions),
+            Route("POST", "/v1/zones/{zone}/subjects/revoke", self.revoke_subject),
+        )
 
     async def sessions(self, request: Request) -> Response:
         """Sessions, newest first; what was killed a moment ago is not shown as live."""
@@ -102,6 +139,27 @@ class AdminReads:
         items = tuple(_row(one) for one in newest if query.status in {None, one.status})
         cursor = rows[-1].id if len(rows) == query.limit else None
         return json_response(AdminSessions(items, cursor))
+
+    async def revoke_subject(self, request: Request) -> Response:
+        """End all that works for a user of that name, whichever issuer of the zone vouches for them."""
+        zone_id = _zone(request)
+        caller = await self.authentication.operator(request, zone_id, OperatorScope.WRITE)
+        asked = await read_json(request, RevokeSubject)
+        zone = self.coordination.directory.zone(zone_id)
+        issuers = () if zone is None else tuple(zone.subject_issuers)
+        fault = name_fault(asked.subject_id)
+        if not issuers or fault is not None:
+            detail = fault or "no issuer vouches for users of the zone"
+            raise RequestRefused(
+                Problem(Reason.ENTRY_UNKNOWN, detail, AdminAnswer.SUBJECT_NOT_FOUND)
+            )
+        act = Act(zone_id, request_id_of(request), self.coordination.clock.now(), caller)
+        ended = SubjectRevoked(asked.subject_id)
+        for issuer in issuers:
+            user = User(issuer, asked.subject_id)
+            answered = await self.acts.run(self.revoke_user(act, user, asked.reason or REQUESTED))
+            ended = ended.and_more(answered.body)
+        return json_response(ended)
 
     async def _known(self, zone_id: ZoneId, cursor: str) -> bool:
         return await self.coordination.session(zone_id, SessionId(cursor)) is not None

@@ -78,6 +78,11 @@ class Coordinator:
     desk: NewsDesk
     listeners: Places
 
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """What a Coordinator of its own serves."""
+        return (*self.routes, *self.admin_routes)
+
     async def close(self) -> None:
         """Finish what was begun, and try once more to store what could not be.
 
@@ -117,7 +122,9 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
     bounds = SweepBounds(settings.sweep_interval, settings.sweep_limit)
     return Coordinator(
         routes=routes.table(),
-        admin_routes=AdminReads(authentication, coordination).routes(),
+        admin_routes=AdminReads(
+            authentication, coordination, acts, RevokeUser(coordination)
+        ).routes(),
         sweeper=Sweeper(coordination, acts, bounds),
         commitment=commitment,
         acts=acts,

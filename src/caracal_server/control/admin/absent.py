@@ -24,9 +24,6 @@ _GRANTS: Final = (
 _WORKLOADS: Final = "`caracal run` starts programs with an application's own secret"
 _CONNECTIONS: Final = "Caracal stores no OAuth tokens of users"
 _RECORDS: Final = "mandates are not stored; every exchange stands in the audit"
-_SUBJECTS: Final = (
-    "POST /zones/{zone}/subjects/revoke of the Coordinator, which names the issuer as well"
-)
 
 ABSENT: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -44,7 +41,6 @@ ABSENT: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("POST", f"{_ZONE}/provider-connections/oauth/authorize"): _CONNECTIONS,
         ("POST", f"{_ZONE}/provider-connections/revoke"): _CONNECTIONS,
         ("GET", f"{_ZONE}/authority-records"): _RECORDS,
-        ("POST", f"{_ZONE}/subjects/revoke"): _SUBJECTS,
     }
 )
 """Per method and path, what to do instead."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from caracal_server.control.admin.absent import AdminAbsences
 from caracal_server.control.admin.applications import AdminApplications
 from caracal_server.control.admin.editing import ZoneEdits
+from caracal_server.control.admin.issuers import AdminIssuers
 from caracal_server.control.admin.policies import AdminPolicies
 from caracal_server.control.admin.policy_effect import AdminPolicyEffect, FollowDocuments
 from caracal_server.control.admin.policy_sets import AdminPolicySets
 from caracal_server.control.admin.policy_shelf import Shelves
-from caracal_server.control.admin.issuers import AdminIssuers
 from caracal_server.control.admin.providers import AdminProviders
 from caracal_server.control.admin.resources import AdminResources
 from caracal_server.control.admin.zones import AdminZones
@@ -37,9 +37,9 @@ class AdminApi:
             *AdminApplications(edits, self.renew).routes(),
             *AdminProviders(edits).routes(),
             *AdminResources(edits).routes(),
+            *AdminIssuers(edits).routes(),
+            *AdminAbsences(edits).routes(),
             *AdminPolicies(edits, shelves).routes(),
             *AdminPolicySets(edits, shelves).routes(),
             *AdminPolicyEffect(edits, shelves).routes(),
-            *AdminIssuers(edits).routes(),
-            *AdminAbsences(edits).routes(),
         )

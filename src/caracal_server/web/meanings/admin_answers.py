@@ -47,6 +47,7 @@ class AdminAnswer(Enum):
     REFERENCED_VERSION_MISSING = Answer(409, "referenced_policy_version_missing")
     INVALID_POLICY_BUNDLE = Answer(422, "invalid_policy_bundle")
     GRANT_NOT_FOUND = Answer(404, "grant_not_found")
+    SUBJECT_NOT_FOUND = Answer(404, "subject_not_found")
     REQUEST_NOT_FOUND = Answer(404, "request_not_found")
 
 
