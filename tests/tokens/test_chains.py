@@ -329,6 +329,20 @@ def test_a_key_that_is_no_point_of_the_curve_signs_nothing():
     assert reason_of(token) is Reason.MANDATE_SIGNATURE
 
 
+def test_a_coordinate_beyond_the_field_is_no_second_spelling_of_a_key():
+    """5 and 5 + p are one coordinate to OpenSSL, and would be two thumbprints in the evidence."""
+    prime = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    any_point = HOLDERS[0].private.public.key.public_numbers()
+    b = any_point.y**2 - any_point.x**3 + 3 * any_point.x
+    y = pow(5**3 - 3 * 5 + b, (prime + 1) // 4, prime)
+    once, again = (
+        Holder(*(base64url.encode(n.to_bytes(32)).decode() for n in (x, y))) for x in (5, 5 + prime)
+    )
+    assert public_key(once).key.public_numbers().x == 5
+    with pytest.raises(InvalidKey, match="field"):
+        parse_holder(render_holder(again))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

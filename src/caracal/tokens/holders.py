@@ -12,6 +12,8 @@ from caracal.tokens import base64url
 from caracal.tokens.keys import InvalidKey, KeyId, PublicKey, SigningKey
 
 _COORDINATE_BYTES: Final = 32
+_FIELD: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
+"""The prime of P-256 (SP 800-186 section 3.2.1.3)."""
 _KID: Final = KeyId("holder")
 """Holders' keys are named by a mandate or a link, never by an id."""
 
@@ -90,11 +92,19 @@ def public_key(holder: Holder) -> PublicKey:
         InvalidKey: it is not a point of P-256.
     """
     try:
-        x, y = (int.from_bytes(base64url.decode(text.encode())) for text in (holder.x, holder.y))
+        x, y = _coordinate(holder.x), _coordinate(holder.y)
         key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     except ValueError as error:
         raise InvalidKey(f"not the key of a holder: {error}") from None
     return PublicKey(_KID, key)
+
+
+def _coordinate(text: str) -> int:
+    number = int.from_bytes(base64url.decode(text.encode()))
+    if number >= _FIELD:
+        # OpenSSL takes it for the remainder: one key would have two thumbprints.
+        raise ValueError("a coordinate is no element of the field")
+    return number
 
 
 def _jwk(holder: Holder) -> HolderJwk:
