@@ -1,8 +1,9 @@
 """May this call pass? The checks, in their order; the first that fails is the answer.
 
-Order: bearer, its shape, routing headers, path, zone, signature and claims, remaining life, single use,
-the message (for MCP servers), revocation, then the decision (liveness, resource, operation, scopes,
-policy). A call that passes is recorded, durably, before anything is sent upstream.
+Order: bearer, its shape, routing headers, path, zone, signature and claims, remaining life, revocation of
+what holders narrowed, single use, the message (for MCP servers), revocation, then the decision (liveness,
+resource, operation, scopes, policy). A call that passes is recorded, durably, before anything is sent
+upstream.
 
 Until a call has spent its mandate nobody is known to stand behind it, or somebody stands behind it a
 second time: such refusals are recorded within bounds, and never make anybody wait for the disk.
@@ -243,9 +244,9 @@ class Enforcement:
             return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:
             return _Stopped(Refused(error.reason, error.detail), zone, None, target)
-        expiring = self._expiring(mandate, now)
-        if expiring is not None:
-            return _Stopped(expiring, zone, mandate, target)
+        refused = self._expiring(mandate, now) or self._ended(mandate)
+        if refused is not None:
+            return _Stopped(refused, zone, mandate, target)
         return _Opened(zone, mandate, target)
 
     def _expiring(self, mandate: Mandate, now: datetime) -> Refused | None:
@@ -255,6 +256,15 @@ class Enforcement:
         return Refused(
             Reason.MANDATE_EXPIRING, f"it expires within {seconds:.0f} s: mint one for each call"
         )
+
+    def _ended(self, mandate: Mandate) -> Refused | None:
+        """Why nothing narrowed from this counts any more.
+
+        A holder makes chains without asking anybody, also after the end of what they descend from:
+        they are turned away before they are spent, and recorded within bounds.
+        """
+        revocation = self.authority.revocation(mandate) if mandate.origins else None
+        return None if revocation is None else refused_by(revocation)
 
     def _decide(
         self, zone: Zone, mandate: Mandate, call: Call, *, now: datetime

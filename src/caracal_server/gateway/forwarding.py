@@ -69,6 +69,12 @@ class Forwarding:
         mandate = admission.admitted.mandate
         passage = Passage(mandate, admission.entry, task, started, digests=digests)
         self.passages.open(passage)
+        if mandate.origins:
+            # Nobody can revoke a link: its end is the only bound on what was handed on by it.
+            left = (mandate.expires_at - self._clock.now()).total_seconds()
+            passage.stop_after(
+                left, Refused(Reason.MANDATE_EXPIRED, "its end came while the call ran")
+            )
         return passage
 
     def close(self, passage: Passage, body: Body | None) -> None:

@@ -39,6 +39,7 @@ class Passage:
     """
 
     __slots__ = (
+        "_end",
         "_over",
         "_stopped",
         "answer",
@@ -74,6 +75,7 @@ class Passage:
         self.answer = hashlib.sha256() if digests else None
         self._stopped: Refused | None = None
         self._over = False
+        self._end: asyncio.TimerHandle | None = None
 
     def stop(self, refused: Refused) -> None:
         """End the call from outside its task; the first to do so says why."""
@@ -95,9 +97,15 @@ class Passage:
             return ""
         return self.answer.hexdigest()
 
+    def stop_after(self, seconds: float, refused: Refused) -> None:
+        """End the call then, unless it is over; said once at most."""
+        self._end = asyncio.get_running_loop().call_later(seconds, self.stop, refused)
+
     def finish(self) -> None:
         """From here on nothing can stop it."""
         self._over = True
+        if self._end is not None:
+            self._end.cancel()
 
 
 class Passages:
