@@ -3,12 +3,19 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from caracal.authority.identifiers import ApplicationId, MandateId, RecordId, SubjectId, ZoneId
-from caracal.authority.mandates import MAX_LIFETIME, Mandate, MandateClass, SubjectType
+from caracal.authority.mandates import (
+    MAX_LIFETIME,
+    Mandate,
+    MandateClass,
+    Origin,
+    SubjectType,
+)
 from caracal.authority.outcomes import Unavailable
 from caracal.authority.scopes import NO_SCOPES
 from caracal_server.adapters.entropy import SystemEntropy
@@ -54,6 +61,20 @@ async def test_of_many_attempts_exactly_one_is_the_first(single_use):
     claims = await asyncio.gather(*(single_use.claim(spent, now=now) for _ in range(50)))
 
     assert sorted(claims) == [Claim.FIRST] + [Claim.REPLAYED] * 49
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"), [(-1, Claim.PREDATES_START), (1, Claim.FIRST)]
+)
+async def test_what_holders_narrowed_is_as_old_as_what_was_minted(
+    single_use, milliseconds, expected
+):
+    minted = START + timedelta(milliseconds=milliseconds)
+    narrowed = msgspec.structs.replace(
+        mandate("a" * 43, issued_at=minted),
+        origins=(Origin(id_minted_at(minted), "b" * 43), Origin("c" * 43, "d" * 43)),
+    )
+    assert await single_use.claim(narrowed, now=START + timedelta(seconds=5)) is expected
 
 
 async def test_what_this_processs_entropy_minted_can_be_spent():

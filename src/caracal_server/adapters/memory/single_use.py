@@ -58,7 +58,9 @@ class SingleUseInMemory:
         return Claim.FIRST
 
     def _predates_start(self, mandate: Mandate) -> bool:
-        timed = _TIMED_ID.fullmatch(mandate.id)
+        # A holder may narrow at any time, and a link's id tells none: what was minted does.
+        minted = mandate.origins[0].id if mandate.origins else mandate.id
+        timed = _TIMED_ID.fullmatch(minted)
         if timed is not None:
             minted_us = int(timed[1].translate(_TO_BASE32), 32) * 1_000
             return minted_us < self._started_us
