@@ -357,6 +357,14 @@ def test_a_link_that_states_more_refuses_the_whole_chain(changes, reason):
     assert reason_of(chain(root_token(), (link(**changes), HOLDERS[0]))) is reason
 
 
+def test_a_refusal_names_the_link_and_what_was_minted():
+    """So entries tell whose mandate somebody tried to widen."""
+    token = chain(root_token(), (link(scopes=ScopeSet.of("rows:drop")), HOLDERS[0]))
+    with pytest.raises(TokenRefused) as refused:
+        prove(token)
+    assert f"link 1 after mandate {bound_mandate().id}: " in refused.value.detail
+
+
 def test_a_chain_ends_with_its_last_link_and_not_with_its_root():
     token = closed()
     prove(token, now=NOW + timedelta(seconds=359))

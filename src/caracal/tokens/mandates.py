@@ -155,11 +155,13 @@ def verify_chain(
         jws.verify(root, keys), issuer, zone_id, mandate_classes, audience, now=now, leeway=leeway
     )
     before: bytes = root
+    minted = mandate.id
     for number, token in enumerate(links, 1):
         try:
             mandate = _followed(mandate, before, token, latest=now + leeway)
         except TokenRefused as error:
-            raise TokenRefused(error.reason, f"link {number}: {error.detail}") from None
+            detail = f"link {number} after mandate {minted}: {error.detail}"
+            raise TokenRefused(error.reason, detail) from None
         before = token
     _check_time(mandate, now, leeway)
     if mandate.bound is not None:
