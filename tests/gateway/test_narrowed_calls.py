@@ -53,7 +53,7 @@ def ending_in(world: World, milliseconds: int) -> str:
 async def test_a_stream_ends_with_what_holders_left_of_the_mandate():
     told = Told()
     async with gateway(told, settings=AT_ONCE) as world, caller_of(world) as caller:
-        await caller.say(request(world, token=ending_in(world, 500)))
+        await caller.say(request(world, token=ending_in(world, 800)))
         assert (await caller.head())[0] == 200
         await caller.cut()
         await asyncio.wait_for(told.left.wait(), 5)
