@@ -66,7 +66,9 @@ def test_an_operation_whose_scope_is_missing_is_refused_and_the_scope_named(held
     assert refusal(empty) is Reason.OPERATION_SCOPE_MISSING
 
 
-@pytest.mark.parametrize("wrong", [MandateClass.SESSION, MandateClass.RESOURCE])
+@pytest.mark.parametrize(
+    "wrong", [MandateClass.SESSION, MandateClass.RESOURCE, MandateClass.ACCESS]
+)
 def test_only_a_gateway_mandate_is_admitted(held, wrong):
     assert refusal(admit(held, mandate_class=wrong)) is Reason.MANDATE_CLASS
 

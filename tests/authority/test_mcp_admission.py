@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from caracal.authority.admission import AdmittedCall, Call, decide_admission
+from caracal.authority.mandates import MandateClass
 from caracal.authority.mcp import METHODS, McpRequest, NameTable, ResourceKind, parse_name_rule
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.resources import OperationTable
@@ -130,3 +131,16 @@ def test_a_call_of_the_other_kind_is_refused(held):
     outcome = decide_admission(server(), mandate, session, plain, now=NOW)
     assert reason(outcome) is Reason.OPERATION_UNDECLARED
     assert reason(ask(held, "tools/call", "search", of=zone())) is Reason.OPERATION_UNDECLARED
+
+
+def test_a_mandate_that_may_be_used_again_is_taken_at_an_endpoint_only(held):
+    closed = server()
+    opened = replace(closed, resources={ORDERS: replace(closed.resources[ORDERS], endpoint="o")})
+    access = {"mandate_class": MandateClass.ACCESS}
+    assert isinstance(ask(held, "tools/call", "search", of=opened, **access), AdmittedCall)
+    refused = ask(held, "tools/call", "search", of=closed, **access)
+    assert refused.reason is Reason.MANDATE_CLASS
+
+
+def test_a_refusal_names_the_scope_that_one_more_would_take(held):
+    assert ask(held, "tools/call", "remove").needed == "delete"

@@ -44,6 +44,10 @@ def zone_of(zone_id, **changes) -> ZoneRecord:
                 "alpha",
                 enabled=False,
                 traits=("control:invoke", "x"),
+                keys=('{"kty":"EC"}',),
+                redirect_uris=("http://127.0.0.1/a", "https://b.example/c"),
+                metadata_hosts=("c.example",),
+                takes_registrations=True,
             ),
         ),
         providers=(

@@ -202,6 +202,7 @@ def apart(
     peers = dict(zip(SERVICES, ports[len(SERVICES) :], strict=True))
     variables = {
         "CARACAL_ISSUER": ISSUER,
+        "CARACAL_GATEWAY_URL": "http://gateway.test",
         "CARACAL_LOG_FORMAT": "json",
         "CARACAL_PRIVATE_EGRESS_HOSTS": upstream.authority,
         **{

@@ -70,10 +70,6 @@ def decide_admission(
     Liveness is judged here a second time, and policy too: what changed since the mandate was minted
     counts at once. Revocation and single use are judged before this.
     """
-    if mandate.mandate_class is not MandateClass.GATEWAY:
-        return Refused(
-            Reason.MANDATE_CLASS, f"a gateway mandate is needed, not a {mandate.mandate_class} one"
-        )
     if session is None or not session.live(now):
         return Refused(Reason.SESSION_NOT_LIVE, "the session of this mandate has ended")
     application = zone.applications.get(mandate.application_id)
@@ -87,7 +83,7 @@ def decide_admission(
         return Refused(Reason.RESOURCE_UNKNOWN, f"the zone has no resource {call.resource!r}")
     if resource.identifier not in mandate.resources:
         return Refused(Reason.TARGET_MISMATCH, f"the mandate is not for {resource.identifier}")
-    needed = _needed(zone, resource, mandate, call)
+    needed = _unfit(resource, mandate) or _needed(zone, resource, mandate, call)
     if isinstance(needed, Refused):
         return needed
     operation, scopes = needed
@@ -119,6 +115,17 @@ def _definition_refused(zone: Zone, resource: Resource, request: McpRequest) -> 
         return None
     pin = zone.tool_pins.get((resource.id, request.name))
     return refused_for(resource.definitions, pin, request.name)
+
+
+def _unfit(resource: Resource, mandate: Mandate) -> Refused | None:
+    """Why a mandate of its class is not for this resource."""
+    if mandate.mandate_class is MandateClass.GATEWAY:
+        return None
+    if mandate.mandate_class is MandateClass.ACCESS and resource.endpoint:
+        return None
+    return Refused(
+        Reason.MANDATE_CLASS, f"a gateway mandate is needed, not a {mandate.mandate_class} one"
+    )
 
 
 def _declared(operation: Operation | NameRule | None, call: Call) -> str:

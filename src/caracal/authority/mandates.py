@@ -22,6 +22,8 @@ DEFAULT_LIFETIME = timedelta(seconds=900)
 MAX_LIFETIME = timedelta(seconds=3600)
 MAX_RESOURCE_LIFETIME = timedelta(seconds=900)
 MAX_BOUND_LIFETIME = timedelta(seconds=900)
+ACCESS_LIFETIME = timedelta(seconds=600)
+PERSONS_ACCESS_LIFETIME = timedelta(seconds=3600)
 
 
 class MandateClass(StrEnum):
@@ -33,6 +35,8 @@ class MandateClass(StrEnum):
     """The Gateway, once."""
     RESOURCE = "resource"
     """A resource server that verifies mandates itself."""
+    ACCESS = "access"
+    """The Gateway, at the endpoint of one MCP server, as often as it likes."""
 
 
 class SubjectType(StrEnum):

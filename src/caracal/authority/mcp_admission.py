@@ -1,5 +1,6 @@
 """What a message to an MCP server needs: the rule for the name in it, and the scopes."""
 
+from dataclasses import replace
 from typing import Final
 
 from caracal.authority.mcp import (
@@ -44,7 +45,8 @@ def needed_by_mcp(
             Reason.TOOL_UNKNOWN, f"{resource.identifier} has no {target} {request.name!r}"
         )
     if rule.scope not in held:
-        return _lacking(f"{request.method} {request.name} needs the scope {rule.scope}", held)
+        what = f"{request.method} {request.name} needs the scope {rule.scope}"
+        return replace(_lacking(what, held), needed=rule.scope)
     return rule, ScopeSet(frozenset({rule.scope}))
 
 

@@ -17,6 +17,13 @@ class Reason(StrEnum):
     CLIENT_SECRET_WRONG = "client_secret_wrong"  # noqa: S105 (a reason code)
     CLIENT_ZONE_MISMATCH = "client_zone_mismatch"
     CLIENT_THROTTLED = "client_throttled"
+    CLIENT_ASSERTION_INVALID = "client_assertion_invalid"
+    CLIENT_ASSERTION_REPLAYED = "client_assertion_replayed"
+    AUTHORIZATION_CODE_INVALID = "authorization_code_invalid"
+    REDIRECT_MISMATCH = "redirect_mismatch"
+    REGISTRATION_REFUSED = "registration_refused"
+    SIGN_IN_FAILED = "sign_in_failed"
+    GRANT_TYPE_UNSUPPORTED = "grant_type_unsupported"
     SUBJECT_TOKEN_UNSUPPORTED = "subject_token_unsupported"  # noqa: S105 (a reason code)
     APPROVAL_UNKNOWN = "approval_unknown"
     # For whom: users whom an issuer vouches for.
@@ -178,6 +185,7 @@ class Refused:
         policies: the ids of the policies that decided, when policy did.
         asked: what was put to policy, for the evidence; `None` when policy was not asked.
         held: the scopes that the delegation or the mandate held, where they were too few.
+        needed: the scope that was missing, where one more would do.
         delegations: those it went by, root first, where they are known.
     """
 
@@ -186,6 +194,7 @@ class Refused:
     policies: tuple[str, ...] = ()
     asked: Asked | None = field(default=None, compare=False, repr=False)
     held: str = field(default="", compare=False, repr=False)
+    needed: str = field(default="", compare=False, repr=False)
     delegations: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 

@@ -187,6 +187,8 @@ class Resource:
             URIs of what MCP itself calls resources.
         definitions: which definitions of the tools are in force.
         record_arguments: whether entries hold the arguments of messages, not only their digest.
+        endpoint: the last part of the URL at which clients that know nothing of Caracal reach an MCP
+            server; empty when they do not.
     """
 
     id: ResourceId
@@ -203,3 +205,4 @@ class Resource:
     contents: NameTable = NO_NAMES
     definitions: Pinning = Pinning.FIRST_USE
     record_arguments: bool = False
+    endpoint: str = ""

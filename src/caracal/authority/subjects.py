@@ -19,11 +19,19 @@ class SubjectIssuer:
         issuer: the `iss` of its tokens, to the letter.
         jwks_url: where it publishes its keys; https only.
         audience: what has to be among the `aud` of its tokens.
+        authorization_url, token_url: where people sign in for clients of MCP servers; empty where they
+            do not.
     """
 
     issuer: str
     jwks_url: str
     audience: str
+    authorization_url: str = ""
+    token_url: str = ""
+
+    @property
+    def signs_in(self) -> bool:
+        return bool(self.authorization_url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ class Application:
     Attributes:
         traits: words about it; those that begin with `control:` make it a control key.
         title: what people call it, where that is not its name.
+        redirect_uris: where a person's browser is sent back to, of a client that people sign in for.
+        metadata_hosts: clients whose id is a URL at one of these hosts act as this application.
+        takes_registrations: clients that register themselves act as this application.
+        keys: public keys, each a JWK as JSON, that prove it where it signs instead of showing a secret.
     """
 
     id: ApplicationId
@@ -31,6 +35,10 @@ class Application:
     expires_at: datetime | None = None
     traits: tuple[str, ...] = ()
     title: str = ""
+    keys: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    metadata_hosts: tuple[str, ...] = ()
+    takes_registrations: bool = False
 
     def usable(self, now: datetime) -> bool:
         return self.enabled and (self.expires_at is None or now < self.expires_at)
@@ -99,3 +107,10 @@ class Zone:
             return found
         wanted = ResourceId(reference)
         return next((entry for entry in self.resources.values() if entry.id == wanted), None)
+
+    def at_endpoint(self, endpoint: str) -> Resource | None:
+        """The MCP server that clients reach under this name."""
+        if not endpoint:
+            return None
+        found = self.resources.values()
+        return next((entry for entry in found if entry.endpoint == endpoint), None)

@@ -28,6 +28,7 @@ _PROVEN = object()
 
 class _Routing(msgspec.Struct):
     zone_id: str
+    use: str = ""
 
 
 _ROUTING = msgspec.json.Decoder(_Routing)
@@ -67,6 +68,7 @@ class UnverifiedRouting:
 
     zone_id: ZoneId
     kid: str
+    use: str = ""
 
 
 def mint(mandate: Mandate, key: SigningKey) -> str:
@@ -99,7 +101,7 @@ def unverified_routing(raw: jws.RawToken) -> UnverifiedRouting:
     kid = jws.read_header(header).kid
     try:
         claimed = _ROUTING.decode(jws.decode_segment(payload, "payload"))
-        return UnverifiedRouting(parse_id(ZoneId, claimed.zone_id), kid)
+        return UnverifiedRouting(parse_id(ZoneId, claimed.zone_id), kid, claimed.use)
     except (ValueError, RecursionError) as error:
         raise TokenRefused(Reason.MANDATE_MALFORMED, f"payload: {error}"[:120]) from None
 

@@ -46,6 +46,7 @@ class _Claims(msgspec.Struct, frozen=True):
     exp: Seconds
     iat: Seconds
     nbf: Seconds | msgspec.UnsetType = msgspec.UNSET
+    nonce: str = ""
 
 
 class _Issuer(msgspec.Struct, frozen=True):
@@ -73,12 +74,14 @@ class VerifiedSubject:
     Attributes:
         fingerprint: of what was signed; it stays the same when a signature is replaced by another one
             that verifies, which anyone can do with ECDSA.
+        nonce: of the sign-in that it answers; empty without one.
     """
 
     user: User
     issued_at: datetime
     expires_at: datetime
     fingerprint: bytes
+    nonce: str
     proof: InitVar[object]
 
     def __post_init__(self, proof: object) -> None:
@@ -147,7 +150,9 @@ def verify_subject_token(
         raise TokenRefused(Reason.SUBJECT_NAME_INVALID, f"its sub will not do: {fault}")
     fingerprint = hashlib.sha256(parts.signed).digest()
     user = User(claims.iss, claims.sub)
-    return VerifiedSubject(user, _instant(claims.iat), _instant(claims.exp), fingerprint, _PROVEN)
+    return VerifiedSubject(
+        user, _instant(claims.iat), _instant(claims.exp), fingerprint, claims.nonce, _PROVEN
+    )
 
 
 def _split(raw: RawToken) -> _Parts:

@@ -115,7 +115,7 @@ def parse_token_body(body: bytes) -> TokenRequest:
             reason=Reason.BODY_TOO_LARGE,
             fault=Fault.TOO_LARGE,
         )
-    fields, resources = _read_fields(body)
+    fields, resources = read_fields(body)
     for name in _UNSUPPORTED:
         if name in fields:
             raise _refused(
@@ -134,7 +134,7 @@ def parse_token_body(body: bytes) -> TokenRequest:
         application_id=_required(ApplicationId, "application_id", fields),
         client_secret=Secret(secret) if secret else None,
         resources=named,
-        scopes=_scopes(fields.get("scope", "")),
+        scopes=read_scopes(fields.get("scope", "")),
         subject_token=subject_token,
         subject_token_type=subject_token_type,
         session_id=_optional(RecordId, "session_id", fields),
@@ -171,7 +171,12 @@ def check_envelope(*, method: str, query: bytes, content_type: bytes | None) -> 
         )
 
 
-def _read_fields(body: bytes) -> tuple[dict[str, str], list[str]]:
+def read_fields(body: bytes) -> tuple[dict[str, str], list[str]]:
+    """The fields of a form, each stated once, and what its `resource` fields say.
+
+    Raises:
+        WireError: it is not well encoded, has too many fields, or states one twice.
+    """
     if _BAD_ESCAPE.search(body) is not None:
         raise _refused("", "the body has a % that two hexadecimal digits do not follow: write %25")
     if b"\x00" in body or b"%00" in body:
@@ -261,7 +266,12 @@ def _subject_token(fields: dict[str, str]) -> tuple[RawToken | None, SubjectToke
 
 
 @lru_cache(maxsize=256)  # agents ask for the same few, again and again
-def _scopes(text: str) -> ScopeSet:
+def read_scopes(text: str) -> ScopeSet:
+    """The scopes that a field names; none when it is empty.
+
+    Raises:
+        WireError: they are not well formed.
+    """
     try:
         return ScopeSet.parse(text) if text else NO_SCOPES
     except InvalidScope as error:

@@ -50,6 +50,7 @@ from caracal_server.assembly.settings import read_settings
 from caracal_server.assembly.start_entry import start_entry
 from caracal_server.assembly.sts_edge import StsParts, make_sts
 from caracal_server.assembly.witnesses import witnesses
+from caracal_server.coordinator.client_sessions import OpenClientSession
 from caracal_server.gateway.http import GatewayApp
 from caracal_server.sts.exchange import MintForResource
 from caracal_server.web.health import Readiness
@@ -124,7 +125,8 @@ async def serving(options: UpOptions, settings: dict[str, Any]) -> AsyncIterator
         await base.audit.start()
         stack.push_async_callback(base.audit.close)
         issuer = settings["ISSUER"] or f"http://{control.address}"
-        apps = await _applications(stack, base, directory, settings, issuer)
+        reached = settings["GATEWAY_URL"] or f"http://{gateway.address}"
+        apps = await _applications(stack, base, directory, settings, (issuer, reached))
         await _record_start(base, settings)
         bounds = {
             "drain_seconds": settings["DRAIN_SECONDS"],
@@ -183,8 +185,9 @@ async def _applications(
     base: Foundations,
     directory: DataDirectory,
     settings: dict[str, Any],
-    issuer: str,
+    urls: tuple[str, str],
 ) -> _Applications:
+    issuer, reached = urls
     registry = CollectorRegistry()
     base.audit.register(registry)
     kept = make_operators(base)
@@ -206,9 +209,10 @@ async def _applications(
         base.audit.checks() | {"changes_stored": coordinator.commitment.check},
         {} if publisher is None else {CHECK: publisher.check},
     )
-    sts = make_sts(_sts_parts(base, argon2), settings, issuer, registry, stack)
+    sts_parts = _sts_parts(base, argon2, coordinator.client_sessions)
+    sts = make_sts(sts_parts, settings, issuer, reached, registry, stack)
     parts = _gateway_parts(base, administration)
-    gateway = make_gateway(parts, upstream, settings, issuer, readiness, registry)
+    gateway = make_gateway(parts, upstream, settings, (issuer, reached), readiness, registry)
     stack.push_async_callback(gateway.enforcement.definitions.aclose)
     return _Applications(
         control=make_control_side(base, sts, coordinator, administration, readiness, registry),
@@ -217,7 +221,7 @@ async def _applications(
     )
 
 
-def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:
+def _sts_parts(base: Foundations, argon2: Argon2Secrets, sessions: OpenClientSession) -> StsParts:
     return StsParts(
         clock=base.clock,
         entropy=base.entropy,
@@ -229,6 +233,7 @@ def _sts_parts(base: Foundations, argon2: Argon2Secrets) -> StsParts:
         graphs=base.graphs,
         minted=base.minted,
         evidence=base.evidence,
+        sessions=sessions,
     )
 
 

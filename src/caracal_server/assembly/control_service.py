@@ -82,6 +82,8 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     custody = CredentialCustody(settings, ring.credential_sealer())
     routes = offices.routes(secrets, custody, RemoteZoneKeys(sts), counts)
 
+    answers = ControlPeerApi(published, operators, SqlKeyStore(database), KeepTools(publication))
+
     async def begin() -> None:
         await operators.ensure_first(ground.directory.operator_token)
 
@@ -89,9 +91,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         app=Edge(routes, refuse=render_admin, entropy=ground.entropy),
         evidence=evidence,
         zones=zones,
-        answers=ControlPeerApi(
-            published, operators, SqlKeyStore(database), KeepTools(publication)
-        ).answers(),
+        answers=answers.answers(),
         begin=begin,
     )
 

@@ -80,7 +80,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     return Built(
         app=Edge(coordinator.all_routes, refuse=render_coordinator, entropy=ground.entropy),
         evidence=evidence,
-        answers=CoordinatorPeerApi(graphs, feed, remove).answers(),
+        answers=CoordinatorPeerApi(graphs, feed, remove, coordinator.client_sessions).answers(),
         begin_draining=coordinator.desk.close,
     )
 

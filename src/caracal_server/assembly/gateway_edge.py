@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from caracal_server.adapters.http.client import PooledUpstreamClient, verifying_context
 from caracal_server.adapters.http.egress import EgressGuard
 from caracal_server.adapters.http.pool import PoolLimits
+from caracal_server.gateway.addressing import Addressing
 from caracal_server.gateway.definitions import Definitions
 from caracal_server.gateway.enforcement import Enforcement
 from caracal_server.gateway.forwarding import Forwarding
@@ -22,7 +23,7 @@ from caracal_server.ports.peers import LiveAuthority, ResourceMandates
 from caracal_server.ports.single_use import SingleUse
 from caracal_server.ports.tools import ToolReports
 from caracal_server.ports.upstream import UpstreamClient, UpstreamTimeouts
-from caracal_server.ports.zones import ZoneDirectory
+from caracal_server.ports.zones import NamedZones
 from caracal_server.web.health import Readiness, health_routes
 from caracal_server.web.problems import render_problem_details
 from caracal_server.web.routes import Edge
@@ -34,7 +35,7 @@ class GatewayParts:
 
     clock: Clock
     entropy: Entropy
-    directory: ZoneDirectory
+    directory: NamedZones
     keys: VerifyingKeys
     minted: MintedMandates
     single_use: SingleUse
@@ -49,10 +50,12 @@ def make_gateway(
     parts: GatewayParts,
     upstream: UpstreamClient,
     settings: dict[str, Any],
-    issuer: str,
+    urls: tuple[str, str],
     readiness: Readiness,
     registry: CollectorRegistry,
 ) -> GatewayApp:
+    """Put it together; `urls` are the public ones of the STS and of the Gateway, if there is one."""
+    issuer, reached = urls
     gateway_settings = _settings(settings, issuer)
     metrics = GatewayMetrics(registry)
     enforcement = Enforcement(
@@ -88,6 +91,7 @@ def make_gateway(
         entropy=parts.entropy,
         own=own,
         metrics=metrics,
+        addressing=Addressing(reached, issuer, parts.directory),
     )
 
 

@@ -64,8 +64,7 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         mandates=RemoteResourceMandates(peering.channel(Service.STS)),
         tools=RemoteToolReports(peering.changing_channel(Service.CONTROL)),
     )
-    app = make_gateway(
-        parts, upstream, ground.settings, ground.issuer, ground.readiness, ground.registry
-    )
+    urls = (ground.issuer, ground.settings["GATEWAY_URL"])
+    app = make_gateway(parts, upstream, ground.settings, urls, ground.readiness, ground.registry)
     stack.push_async_callback(app.enforcement.definitions.aclose)
     return Built(app, evidence, zones, begin_draining=app.begin_draining)

@@ -130,6 +130,9 @@ MiB: Final = 1024 * 1024
 SETTINGS: Final = (
     Setting("ISSUER", "", "public URL of the control side, the `iss` of every mandate; the address "
             "that is listened on when empty", _url),
+    Setting("GATEWAY_URL", "", "public URL of the Gateway, under which MCP clients find servers with an "
+            "`endpoint`; the address that is listened on when empty, and none where services run apart",
+            _url),
     Setting("LOG_ORIGIN", "", "what the evidence logs are named after; a name made on the first start "
             "when empty", _origin),
     Setting("PRIVATE_EGRESS_HOSTS", "", "addresses that are not public and may be called all the same: "

@@ -10,7 +10,7 @@ from caracal.authority.outcomes import Reason, Unavailable
 from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.memory.minted import NothingMinted
 from caracal_server.adapters.peers.graph import GraphReplica
-from caracal_server.adapters.peers.questions import RemoteKeyStore
+from caracal_server.adapters.peers.questions import RemoteClientSessions, RemoteKeyStore
 from caracal_server.adapters.peers.zones import ZoneReplica
 from caracal_server.adapters.sealing.key_ring import KeyRing
 from caracal_server.adapters.signing.zone_keys import ZoneSigningKeys
@@ -39,11 +39,6 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     evidence = peering.evidence(stack)
     argon2 = Argon2Secrets(ground.clock, ground.entropy)
     stack.callback(argon2.close)
-    ground.checks |= {
-        "peer_audit": evidence.check,
-        "peer_control": zones.follower.check,
-        "peer_coordinator": graphs.follower.check,
-    }
     parts = StsParts(
         clock=ground.clock,
         entropy=ground.entropy,
@@ -55,22 +50,41 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         graphs=graphs,
         minted=NothingMinted(),
         evidence=evidence,
+        sessions=RemoteClientSessions(peering.changing_channel(Service.COORDINATOR)),
     )
-    api = StsPeerApi(
+    api = _peer_api(ground, keys, published, graphs, zones)
+    ground.checks |= {
+        "peer_audit": evidence.check,
+        "peer_control": zones.follower.check,
+        "peer_coordinator": graphs.follower.check,
+    }
+    begun = _Begun(keys)
+    gateway = ground.settings["GATEWAY_URL"]
+    return Built(
+        app=make_sts(parts, ground.settings, ground.issuer, gateway, ground.registry, stack),
+        evidence=evidence,
+        zones=zones,
+        answers=tuple(begun.holding(answer) for answer in api.answers()),
+        begin=begun.load,
+    )
+
+
+def _peer_api(
+    ground: Ground,
+    keys: ZoneSigningKeys,
+    published: PublishedKeySets,
+    graphs: GraphReplica,
+    zones: ZoneReplica,
+) -> StsPeerApi:
+    return StsPeerApi(
         clock=ground.clock,
         keys=keys,
         published=published,
         mandates=MintForResource(ground.entropy, keys, MAX_RESOURCE_LIFETIME),
         authority=graphs,
         issuer=ground.issuer,
-    )
-    begun = _Begun(keys)
-    return Built(
-        app=make_sts(parts, ground.settings, ground.issuer, ground.registry, stack),
-        evidence=evidence,
+        gateway=ground.settings["GATEWAY_URL"],
         zones=zones,
-        answers=tuple(begun.holding(answer) for answer in api.answers()),
-        begin=begun.load,
     )
 
 

@@ -50,6 +50,8 @@ class ZoneKeys(Protocol):
 OnApplicationRemoved = Callable[[ZoneId, ApplicationId], Awaitable[None]]
 """Revokes all that an application holds; returns once it is durable."""
 
+_UNCHANGED = frozenset({SecretStep.KEEP, SecretStep.NONE})
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -174,7 +176,7 @@ class ApplyZone:
         steps = await self.secrets.steps(document, record)
         changed = self.credentials.changed(desired, document, record)
         differing = SecretChanges(
-            frozenset(name for name, step in steps.items() if step is not SecretStep.KEEP), changed
+            frozenset(name for name, step in steps.items() if step not in _UNCHANGED), changed
         )
         plan = plan_zone(desired, record, differing)
         return _Preparation(document, record, desired, steps, engine, changed, plan)

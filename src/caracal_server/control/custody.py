@@ -43,6 +43,10 @@ class SecretStep(Enum):
     """What has to be done about an application's secret."""
 
     KEEP = "keep"
+    NONE = "none"
+    """It has keys and no secret."""
+    DROP = "drop"
+    """It has keys instead of its secret from now on."""
     GENERATE = "generate"
     TAKE = "take"
 
@@ -72,11 +76,15 @@ class ApplicationSecrets:
             hashes = record.secret_hashes
             stored = {entry.name: hashes.get(entry.id, "") for entry in record.applications}
         return {
-            entry.name: await self._step(stored.get(entry.name, ""), entry.secret)
+            entry.name: await self._step(
+                stored.get(entry.name, ""), entry.secret, signs=bool(entry.keys)
+            )
             for entry in document.applications
         }
 
-    async def _step(self, stored: str, secret: Secret | None) -> SecretStep:
+    async def _step(self, stored: str, secret: Secret | None, *, signs: bool) -> SecretStep:
+        if secret is None and signs:
+            return SecretStep.DROP if stored else SecretStep.NONE
         try:
             kind = parse_stored(stored)
         except InvalidStoredSecret:
@@ -107,6 +115,8 @@ class ApplicationSecrets:
                     kept.hashes[application.id] = record.secret_hashes[application.id]
                 case SecretStep.TAKE if secret is not None:
                     kept.hashes[application.id] = await self.brought.hash(secret)
+                case SecretStep.NONE | SecretStep.DROP:
+                    pass
                 case _:
                     secret, kept.hashes[application.id] = self.generate()
                     kept.to_show[application.id] = secret

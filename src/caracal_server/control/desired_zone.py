@@ -12,13 +12,10 @@ from caracal.authority.resources import OperationTable, Resource, ResourceUri
 from caracal.authority.scopes import ScopeSet
 from caracal.authority.subjects import SubjectIssuer
 from caracal.authority.zones import Application, CredentialKind, Provider
+from caracal.evidence.canonical import canonical_json
 from caracal_server.control.document_rules import names_of, operations_of
-from caracal_server.control.zone_document import (
-    ApplicationDocument,
-    ProviderDocument,
-    ResourceDocument,
-    ZoneDocument,
-)
+from caracal_server.control.party_documents import ApplicationDocument
+from caracal_server.control.zone_document import ProviderDocument, ResourceDocument, ZoneDocument
 from caracal_server.ports.zones import ZoneRecord
 
 _SCHEMES: Final = {
@@ -86,7 +83,13 @@ def desire(
         ),
         policy=document.policy,
         subject_issuers=tuple(
-            SubjectIssuer(entry.issuer, entry.jwks_url, entry.audience)
+            SubjectIssuer(
+                entry.issuer,
+                entry.jwks_url,
+                entry.audience,
+                entry.authorization_url or "",
+                entry.token_url or "",
+            )
             for entry in document.subject_issuers
         ),
         title=document.title or "",
@@ -114,6 +117,10 @@ def _application(document: ApplicationDocument, application_id: ApplicationId) -
         expires_at=None if expires_at is None else _utc(expires_at),
         traits=tuple(sorted(document.traits)),
         title=document.title or "",
+        redirect_uris=tuple(sorted(document.redirect_uris)),
+        metadata_hosts=tuple(sorted(document.metadata_hosts)),
+        takes_registrations=document.takes_registrations,
+        keys=tuple(canonical_json(dict(key)).decode() for key in document.keys),
     )
 
 
@@ -163,6 +170,7 @@ def _resource(
         contents=contents,
         definitions=document.definitions,
         record_arguments=document.record_arguments,
+        endpoint=document.endpoint or "",
     )
 
 

@@ -6,6 +6,8 @@ Open first: `parse_document`. Every fault is found at once.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from caracal.authority.control_keys import InvalidTrait, control_key
 from caracal.authority.mcp import InvalidPattern, NameRule, ResourceKind, parse_name_rule
 from caracal.authority.resources import (
@@ -17,14 +19,15 @@ from caracal.authority.resources import (
 )
 from caracal.authority.scopes import LIFECYCLE, MAX_SCOPES, Scope
 from caracal.authority.tool_pins import Pinning
+from caracal.tokens.client_assertions import parse_client_keys
+from caracal.tokens.keys import InvalidKey
 from caracal_server.control.document_faults import Fault, Path, ZoneDocumentInvalid
 from caracal_server.control.document_shape import did_you_mean, quoted
+from caracal_server.control.party_documents import ApplicationDocument, SubjectIssuerDocument
 from caracal_server.control.provider_rules import check_provider, check_secret_text
 from caracal_server.control.zone_document import (
-    ApplicationDocument,
     ProviderDocument,
     ResourceDocument,
-    SubjectIssuerDocument,
     ZoneDocument,
     convert_document,
 )
@@ -33,6 +36,7 @@ from caracal_server.ports.upstream import UpstreamUrl
 APPLICATION_SECRET_LENGTH: Final = (16, 256)
 MAX_POLICY_BYTES: Final = 256 * 1024
 _NAMED: Final = ("tools", "prompts", "resources")
+_OF_SERVERS: Final = (*_NAMED, "endpoint")
 
 
 def parse_document(data: object) -> ZoneDocument:
@@ -78,6 +82,13 @@ def _check_document(document: ZoneDocument) -> Iterator[Fault]:
     yield from _check_unique(
         "subject_issuers", "issuer", [entry.issuer for entry in document.subject_issuers]
     )
+    yield from _check_endpoints(document.resources)
+    open_to_all = [at for at, one in enumerate(document.applications) if one.takes_registrations]
+    for position in open_to_all[1:]:
+        yield Fault(
+            ("applications", position, "takes_registrations"),
+            f"applications[{open_to_all[0]}] takes them; at most one does",
+        )
     for position, issuer in enumerate(document.subject_issuers):
         yield from _check_issuer(issuer, ("subject_issuers", position))
     for position, application in enumerate(document.applications):
@@ -129,9 +140,33 @@ def _check_application(application: ApplicationDocument, path: Path) -> Iterator
     except InvalidTrait as fault:
         yield Fault((*path, "traits"), str(fault))
 
+    for position, key in enumerate(application.keys):
+        try:
+            parse_client_keys((msgspec.json.encode(key).decode(),))
+        except InvalidKey as fault:
+            yield Fault((*path, "keys", position), str(fault))
+
+
+def _check_endpoints(resources: tuple[ResourceDocument, ...]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for position, resource in enumerate(resources):
+        if resource.endpoint is None:
+            continue
+        before = first.setdefault(resource.endpoint, position)
+        if before != position:
+            yield Fault(
+                ("resources", position, "endpoint"),
+                f"{quoted(resource.endpoint)} is taken by resources[{before}]; each needs its own",
+            )
+
 
 def _check_issuer(issuer: SubjectIssuerDocument, path: Path) -> Iterator[Fault]:
-    for field, text in (("issuer", issuer.issuer), ("jwks_url", issuer.jwks_url)):
+    if (issuer.authorization_url is None) is not (issuer.token_url is None):
+        yield Fault((*path, "token_url"), "goes with authorization_url; state both or neither")
+    for field in ("issuer", "jwks_url", "authorization_url", "token_url"):
+        text = getattr(issuer, field)
+        if text is None:
+            continue
         try:
             UpstreamUrl.parse(text)
         except ValueError as fault:
@@ -187,7 +222,7 @@ def _check_upstream(
 def _check_kind(resource: ResourceDocument, path: Path) -> Iterator[Fault]:
     """What only the other kind of resource has: it would be silently without effect."""
     if resource.kind is ResourceKind.HTTP:
-        for field in _NAMED:
+        for field in _OF_SERVERS:
             if getattr(resource, field):
                 yield Fault((*path, field), "only an MCP server has these; write kind: mcp as well")
         if resource.record_arguments:

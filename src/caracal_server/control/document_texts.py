@@ -72,6 +72,34 @@ SecureUrl = Annotated[
         extra={"says": "an https URL without user, query and fragment"},
     ),
 ]
+EndpointName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        extra={
+            "says": "the last part of a URL: 1 to 63 lower-case letters, digits and hyphens, "
+            "beginning with a letter or digit"
+        },
+    ),
+]
+RedirectUri = Annotated[
+    str,
+    Meta(
+        max_length=512,
+        pattern=r"^(https://[^\s?#@]+|http://(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?(/[^\s?#@]*)?)$",
+        extra={
+            "says": "an https URL, or http://127.0.0.1, http://[::1] or http://localhost, without user, "
+            "query and fragment"
+        },
+    ),
+]
+KeyMember = Annotated[
+    str,
+    Meta(
+        pattern=r"^[\x21-\x7e]{1,2048}$",
+        extra={"says": "1 to 2048 visible ASCII characters"},
+    ),
+]
 Audience = Annotated[
     str,
     Meta(

@@ -9,13 +9,12 @@ import msgspec
 from caracal.authority.mcp import NameTable
 from caracal.authority.resources import Resource
 from caracal.authority.zones import Application, CredentialKind, Provider
+from caracal_server.control.party_documents import ApplicationDocument, SubjectIssuerDocument
 from caracal_server.control.zone_document import (
     KEPT,
-    ApplicationDocument,
     OperationDocument,
     ProviderDocument,
     ResourceDocument,
-    SubjectIssuerDocument,
     ZoneDocument,
 )
 from caracal_server.ports.zones import ZoneRecord
@@ -25,6 +24,7 @@ _HEADER_KINDS = (
     CredentialKind.API_KEY,
     CredentialKind.CARACAL_MANDATE,
 )
+_decode_key = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def kept_document(record: ZoneRecord) -> ZoneDocument:
@@ -36,7 +36,13 @@ def kept_document(record: ZoneRecord) -> ZoneDocument:
         applications=tuple(_application(entry, record) for entry in record.applications),
         providers=tuple(_provider(entry, record) for entry in record.providers),
         subject_issuers=tuple(
-            SubjectIssuerDocument(issuer=one.issuer, jwks_url=one.jwks_url, audience=one.audience)
+            SubjectIssuerDocument(
+                issuer=one.issuer,
+                jwks_url=one.jwks_url,
+                audience=one.audience,
+                authorization_url=one.authorization_url or None,
+                token_url=one.token_url or None,
+            )
             for one in record.subject_issuers
         ),
         resources=tuple(
@@ -72,6 +78,10 @@ def _application(entry: Application, record: ZoneRecord) -> ApplicationDocument:
         enabled=entry.enabled,
         traits=entry.traits,
         title=entry.title or None,
+        keys=tuple(_decode_key(key) for key in entry.keys),
+        redirect_uris=entry.redirect_uris,
+        metadata_hosts=entry.metadata_hosts,
+        takes_registrations=entry.takes_registrations,
     )
 
 
@@ -106,6 +116,9 @@ def _resource(entry: Resource, provider: str | None) -> ResourceDocument:
         tools=_names(entry.tools),
         prompts=_names(entry.prompts),
         resources=_names(entry.contents),
+        definitions=entry.definitions,
+        record_arguments=entry.record_arguments,
+        endpoint=entry.endpoint or None,
         enforcement=entry.enforcement,
     )
 

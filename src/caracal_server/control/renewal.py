@@ -70,6 +70,11 @@ class RenewSecret:
         if application is None:
             return Refused(Reason.CLIENT_UNKNOWN, "the zone has no application of that id or name")
         before = record.secret_hashes.get(application.id, "")
+        if application.keys and not before:
+            return Refused(
+                Reason.REQUEST_MALFORMED,
+                "the application signs with its own key; change keys in the zone file and apply",
+            )
         if _is_brought(before):
             return Refused(
                 Reason.REQUEST_MALFORMED,

@@ -20,23 +20,20 @@ from caracal.tokens.secret import Secret
 from caracal_server.control.document_faults import ZoneDocumentInvalid
 from caracal_server.control.document_shape import check_shape
 from caracal_server.control.document_texts import (
-    Audience,
+    EndpointName,
     HeaderName,
     HostName,
-    Instant,
     Model,
     Name,
     ParameterName,
     SchemeWord,
     ScopeText,
-    SecureUrl,
     Text,
-    TraitText,
 )
+from caracal_server.control.party_documents import ApplicationDocument, SubjectIssuerDocument
 
 MAX_DOCUMENT_BYTES: Final = 1024 * 1024
 MAX_ENTRIES: Final = 1000
-MAX_TRAITS: Final = 64
 MAX_ISSUERS: Final = 20
 KEPT: Final = Secret("stays as it is kept")
 """Stands in a document for a secret that shall stay as it is. It is known by identity, so that no
@@ -46,74 +43,6 @@ EXAMPLE_POLICY: Final = """\
 @id("agents-read")
 permit (principal, action == Action::"orders:read", resource == Resource::"resource://orders");
 """
-
-
-class ApplicationDocument(Model, frozen=True, kw_only=True):
-    """Registered software. It proves itself with a secret."""
-
-    name: Annotated[
-        Name,
-        Meta(
-            description='Unique in the zone. Policies call it `Application::"name"`.',
-            examples=["orders-agent"],
-        ),
-    ]
-    secret: Annotated[
-        Secret | None,
-        Meta(
-            description="A secret of your own, 16 to 256 characters. Without it one of 256 bits is "
-            "made and shown once, by the apply that creates the application."
-        ),
-    ] = None
-    expires_at: Annotated[
-        Instant | None,
-        Meta(
-            description="From then on the application gets nothing any more.",
-            examples=["2030-01-31T12:00:00Z"],
-        ),
-    ] = None
-    enabled: Annotated[
-        bool, Meta(description="`false` refuses the application without forgetting it.")
-    ] = True
-    traits: Annotated[
-        tuple[TraitText, ...],
-        Meta(
-            max_length=MAX_TRAITS,
-            description="Words about it. `control:invoke` makes it a control key, within "
-            "`control:scope:<scope>`, `control:max-ttl:<seconds>` and `control:expires:<instant>`.",
-            examples=[["control:invoke", "control:scope:control:zone:read"]],
-        ),
-    ] = ()
-    title: Annotated[
-        Text | None, Meta(description="What people call it; the name when left out.")
-    ] = None
-
-
-class SubjectIssuerDocument(Model, frozen=True, kw_only=True):
-    """An OpenID provider that may vouch for users."""
-
-    issuer: Annotated[
-        SecureUrl,
-        Meta(
-            description="The `iss` of its ID tokens, to the letter.",
-            examples=["https://accounts.example.com"],
-        ),
-    ]
-    jwks_url: Annotated[
-        SecureUrl,
-        Meta(
-            description="Where it publishes its keys.",
-            examples=["https://accounts.example.com/keys"],
-        ),
-    ]
-    audience: Annotated[
-        Audience,
-        Meta(
-            description="What has to be among the `aud` of its ID tokens: the client id that your "
-            "application has at it.",
-            examples=["my-app"],
-        ),
-    ]
 
 
 class ProviderDocument(Model, frozen=True, kw_only=True):
@@ -289,6 +218,14 @@ class ResourceDocument(Model, frozen=True, kw_only=True):
             "KiB, and not only their digest. Decisions that read arguments can then be replayed."
         ),
     ] = False
+    endpoint: Annotated[
+        EndpointName | None,
+        Meta(
+            description="Of an MCP server: lets clients that know nothing of Caracal reach it, at "
+            "`/mcp/<zone>/<endpoint>` of the Gateway. Unique in the zone. Without it none does.",
+            examples=["tickets"],
+        ),
+    ] = None
     enforcement: Annotated[
         Enforcement,
         Meta(

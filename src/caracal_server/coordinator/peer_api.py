@@ -4,14 +4,17 @@ from dataclasses import dataclass
 
 from caracal.authority.graph import GraphChange
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.outcomes import Reason, Unavailable
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal_server.coordinator import removal
 from caracal_server.coordinator.live_graphs import LiveGraphs
 from caracal_server.ports.clock import Clock
+from caracal_server.ports.peers import ClientSessions, WantedSession
 from caracal_server.web.peers.feed import Feed
 from caracal_server.web.peers.gate import Answer
 from caracal_server.web.peers.messages import (
+    ClientSessionOpened,
     Done,
+    Fault,
     RemoveApplication,
     ZoneChange,
     ZoneCounts,
@@ -47,12 +50,14 @@ class CoordinatorPeerApi:
     graphs: LiveGraphs
     feed: Feed[ZoneChange]
     remove: removal.RemoveApplication
+    sessions: ClientSessions
 
     def answers(self) -> tuple[Answer, ...]:
         return (
             Answer(Ask.FOLLOW_GRAPH, self.feed.answer),
             Answer(Ask.COUNT_GRAPH, self.count),
             Answer(Ask.REMOVE_APPLICATION, self.remove_application),
+            Answer(Ask.OPEN_CLIENT_SESSION, self.open_session),
         )
 
     async def count(self, _caller: Service, _body: bytes) -> ZoneCounts:
@@ -65,3 +70,9 @@ class CoordinatorPeerApi:
             raise Unavailable(Reason.PEER_UNAVAILABLE, "the zone is not followed here yet")
         await self.remove(asked.zone_id, asked.application_id)
         return Done()
+
+    async def open_session(self, _caller: Service, body: bytes) -> ClientSessionOpened:
+        opened = await self.sessions.open(decode(body, WantedSession))
+        if isinstance(opened, Refused):
+            return ClientSessionOpened(refused=Fault(opened.reason, opened.detail))
+        return ClientSessionOpened(opened)

@@ -6,6 +6,7 @@ from caracal.tokens.secret import Secret
 from caracal_server.coordinator.acts import Acts
 from caracal_server.coordinator.admin_reads import AdminReads
 from caracal_server.coordinator.callers import Authentication
+from caracal_server.coordinator.client_sessions import OpenClientSession
 from caracal_server.coordinator.commitment import Commitment, Spread
 from caracal_server.coordinator.coordination import Coordination
 from caracal_server.coordinator.delegations import Delegate, Revoke
@@ -77,6 +78,7 @@ class Coordinator:
     acts: Acts
     desk: NewsDesk
     listeners: Places
+    client_sessions: OpenClientSession
 
     @property
     def all_routes(self) -> tuple[Route, ...]:
@@ -130,6 +132,7 @@ def make_coordinator(settings: CoordinatorSettings, ports: CoordinatorPorts) -> 
         acts=acts,
         desk=desk,
         listeners=listeners,
+        client_sessions=OpenClientSession(coordination, acts),
     )
 
 

@@ -30,6 +30,7 @@ from caracal.tokens.refusal import TokenRefused
 from caracal.wire.errors import WireError
 from caracal.wire.paths import CallTarget, parse_target
 from caracal_server.gateway import entries
+from caracal_server.gateway.addressing import Address
 from caracal_server.gateway.arrival import Arrival, Headers
 from caracal_server.gateway.caller import Body
 from caracal_server.gateway.definitions import Definitions
@@ -50,10 +51,15 @@ from caracal_server.web.receipts import RecordedRefusal
 from caracal_server.web.refusals import UnprovenRefusals
 
 _GATEWAY_ONLY: Final = frozenset({MandateClass.GATEWAY})
+_ACCESS_ONLY: Final = frozenset({MandateClass.ACCESS})
 
 
 class IncomingCall(msgspec.Struct, frozen=True):
-    """A call before anything about it is believed."""
+    """A call before anything about it is believed.
+
+    Attributes:
+        address: the MCP server that its URL names; `None` when a header names the resource.
+    """
 
     method: str
     raw_path: bytes
@@ -61,6 +67,7 @@ class IncomingCall(msgspec.Struct, frozen=True):
     headers: Headers
     request_id: str
     arrival: Arrival
+    address: Address | None = None
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -125,7 +132,9 @@ class Enforcement:
         if isinstance(opened, _Stopped):
             return self._turn_away(incoming, opened)
         zone, mandate, target = opened.zone, opened.mandate, opened.target
-        claim = await self.single_use.claim(mandate, now=now)
+        claim = Claim.FIRST
+        if incoming.address is None:
+            claim = await self.single_use.claim(mandate, now=now)
         if claim is not Claim.FIRST:
             return self._turn_away(incoming, _Stopped(_claimed(claim), zone, mandate, target))
         call = Call(incoming.arrival.resource, incoming.method, target.segments)
@@ -213,10 +222,11 @@ class Enforcement:
             return _Stopped(Refused(Reason.MANDATE_MISSING, "send Authorization: Bearer <mandate>"))
         zone: Zone | None = None
         target: CallTarget | None = None
-        known = self.minted.recall(bearer)
+        address = incoming.address
+        known = self.minted.recall(bearer) if address is None else None
         raw = RawToken(bearer)
         try:
-            chained = known is None and is_chain(bearer)
+            chained = known is None and address is None and is_chain(bearer)
             first = split_chain(raw)[0] if chained else raw
             zone_id = unverified_routing(first).zone_id if known is None else known.zone_id
             zone = self.directory.zone(zone_id)
@@ -235,8 +245,8 @@ class Enforcement:
                     keys=keys,
                     issuer=self.settings.issuer,
                     zone_id=zone_id,
-                    mandate_classes=_GATEWAY_ONLY,
-                    audience=self.settings.issuer,
+                    mandate_classes=_GATEWAY_ONLY if address is None else _ACCESS_ONLY,
+                    audience=self.settings.issuer if address is None else address.url,
                     now=now,
                 ).mandate
             )
@@ -244,6 +254,8 @@ class Enforcement:
             return _Stopped(Refused(error.reason, error.description), zone)
         except TokenRefused as error:
             return _Stopped(Refused(error.reason, error.detail), zone, None, target)
+        if address is not None and address.zone.id != zone_id:
+            return _Stopped(Refused(Reason.MANDATE_ZONE, "it is of another zone"), zone)
         refused = self._expiring(mandate, now) or self._ended(mandate)
         if refused is not None:
             return _Stopped(refused, zone, mandate, target)

@@ -7,8 +7,11 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
+from msgspec.structs import replace as replace_in
+
 from caracal.authority.outcomes import Reason, Refused
 from caracal.wire.headers import Headers, returnable_response_headers, traceparent_or
+from caracal_server.gateway.addressing import NOTHING, Address, Addressing, challenged
 from caracal_server.gateway.arrival import ALLOW, Arrival, first, read_arrival
 from caracal_server.gateway.caller import Body, Watch, too_large
 from caracal_server.gateway.enforcement import Admission, Enforcement, IncomingCall
@@ -49,7 +52,11 @@ _BEHIND: Final = frozenset(
 
 @dataclass(slots=True)
 class GatewayApp:
-    """ASGI: own paths without `X-Caracal-Resource` are the Gateway's, everything else is proxied."""
+    """ASGI: own paths without `X-Caracal-Resource` are the Gateway's, everything else is proxied.
+
+    Attributes:
+        addressing: finds MCP servers by URL, where no header names a resource.
+    """
 
     settings: GatewaySettings
     enforcement: Enforcement
@@ -58,6 +65,7 @@ class GatewayApp:
     entropy: Entropy
     own: Callable[[Scope, Receive, Send], Awaitable[None]]
     metrics: GatewayMetrics
+    addressing: Addressing | None = None
     in_flight: int = field(default=0, init=False)
     draining: bool = field(default=False, init=False)
 
@@ -77,25 +85,50 @@ class GatewayApp:
             return
         started = self.clock.monotonic()
         identity = request_id(headers, self.entropy)
+        address, path = None, scope["raw_path"]
+        if self.addressing is not None and self.addressing.concerns(scope["path"], headers):
+            # A mandate that is used often does not tell calls apart, so their ids have to.
+            identity = self.entropy.new_id()
+            found = self._addressed(scope, identity)
+            if isinstance(found, Reply):
+                await _reply(send, found, unread=_announces_body(headers))
+                return
+            address, path = found, b"/"
         arrival = self._arrive(scope, headers)
         if isinstance(arrival, Refused):
             self.metrics.count(arrival.reason)
             unread = _announces_body(headers)
             await _answer(send, identity, _problem(arrival), unread=unread)
             return
+        if address is not None:
+            arrival = replace_in(arrival, resource=address.resource.identifier)
         incoming = IncomingCall(
-            scope["method"],
-            scope["raw_path"],
-            scope["query_string"],
-            headers,
-            identity,
-            arrival,
+            scope["method"], path, scope["query_string"], headers, identity, arrival, address
         )
         self.in_flight += 1
         try:
             await self._serve(scope, incoming, started, receive, send)
         finally:
             self.in_flight -= 1
+
+    def _addressed(self, scope: Scope, identity: str) -> Address | Reply:
+        """The MCP server that the URL names, or the answer where it names none."""
+        addressing = self.addressing
+        try:
+            found = (
+                None if addressing is None else addressing.find(scope["raw_path"].decode("latin-1"))
+            )
+            if addressing is None or found is None:
+                return render_oauth(NOTHING, identity)
+            address, named = found
+            described = (
+                addressing.describe(address, scope["method"]) if named.describes else address
+            )
+        except Exception as fault:  # noqa: BLE001 (whatever went wrong, the answer is no)
+            described = problem_of(fault, identity)
+        if isinstance(described, Problem):
+            return render_oauth(described, identity)
+        return described
 
     def _arrive(self, scope: Scope, headers: list[Header]) -> Arrival | Refused:
         if self.draining:
@@ -282,6 +315,8 @@ class GatewayApp:
             problem = replace(problem, variant=variant)
         message = b"" if body is None else body.taken()
         reply = render_refusal(problem, incoming.request_id, message)
+        if incoming.address is not None:
+            reply = challenged(reply, incoming.address, outcome)
         await _reply(send, reply, unread=_unread(body))
 
 

@@ -1,13 +1,16 @@
 """What one service asks of another. In one process a local adapter answers, else an HTTP one."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from caracal.authority.identifiers import SessionId, ZoneId
+from caracal.authority.identifiers import ApplicationId, RecordId, SessionId, ZoneId
 from caracal.authority.mandates import Mandate
+from caracal.authority.outcomes import Refused
 from caracal.authority.revocation import Revocation
 from caracal.authority.sessions import Session
+from caracal.authority.subjects import User
 
 
 class ResourceMandates(Protocol):
@@ -27,6 +30,54 @@ class ResourceMandates(Protocol):
         Raises:
             TokenRefused: verifiers would not read it, or the token does not prove what it should.
             Unavailable: the STS can not be reached, or has no key.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user who signed in: proven when, and until when."""
+
+    user: User
+    proven_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSession:
+    """A task that a client of an MCP server is to have, and what it is for.
+
+    Attributes:
+        record: the authority record of the mandate that will rest on it.
+        person: for whom it is; `None` for the application itself.
+    """
+
+    zone_id: ZoneId
+    application_id: ApplicationId
+    record: RecordId
+    ttl: timedelta
+    labels: tuple[str, ...]
+    request_id: str
+    person: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A task that was started: recorded, stored, and known wherever it will be asked about."""
+
+    id: SessionId
+    expires_at: datetime
+
+
+class ClientSessions(Protocol):
+    """The Coordinator, as the STS sees it: sessions for clients that know of none."""
+
+    async def open(self, wanted: WantedSession) -> OpenedSession | Refused:
+        """Start a task; a limit that is reached is a refusal, which is on record.
+
+        Raises:
+            Unavailable: it could not be recorded or stored, or the Coordinator not be reached; none was
+                started.
         """
         ...
 

@@ -24,6 +24,12 @@ class ZoneDirectory(Protocol):
         ...
 
 
+class NamedZones(ZoneDirectory, Protocol):
+    """The same, and by the name that a zone has on this server."""
+
+    def named(self, name: str) -> Zone | None: ...
+
+
 class ClientSecrets(Protocol):
     """Hashes of application secrets, in memory; only the STS reads them."""
 

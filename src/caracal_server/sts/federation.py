@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from caracal.authority.identifiers import MandateId, RecordId, SubjectId
+from caracal.authority.identifiers import MandateId, RecordId, SubjectId, ZoneId
 from caracal.authority.mandates import (
     DEFAULT_LIFETIME,
     MAX_LIFETIME,
@@ -91,7 +91,7 @@ class Federation:
             # Why is for the operator, in the evidence: it may name what is inside the network.
             return RecordedRefusal(Refused(Reason.SUBJECT_KEYS_UNAVAILABLE), "")
         now = self.clock.now()
-        refused = self._spent(client, proven, now)
+        refused = self.spent(client.zone.id, proven, now)
         if refused is not None:
             return await self._refuse(client, refused, request_id, proven.user)
         try:
@@ -111,11 +111,9 @@ class Federation:
             )
         return trusted, origin
 
-    def _spent(
-        self, client: ProvenClient, proven: VerifiedSubject, now: datetime
-    ) -> Refused | None:
+    def spent(self, zone_id: ZoneId, proven: VerifiedSubject, now: datetime) -> Refused | None:
         """Why a token that proves a user is of no use any more; otherwise it is used now."""
-        graph = self.graphs.graph(client.zone.id)
+        graph = self.graphs.graph(zone_id)
         if graph is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE, "the zone's sessions are not loaded")
         revoked = graph.revocations.of_user(proven.user)
@@ -125,7 +123,7 @@ class Federation:
                 f"the user was revoked at {revoked.at.isoformat()}, after the token was issued",
             )
         until = proven.expires_at + LEEWAY
-        if not self.used.claim(client.zone.id, proven.fingerprint, until=until, now=now):
+        if not self.used.claim(zone_id, proven.fingerprint, until=until, now=now):
             return Refused(Reason.SUBJECT_TOKEN_REPLAYED, "an ID token is accepted once")
         return None
 

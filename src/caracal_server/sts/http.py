@@ -14,6 +14,7 @@ from caracal.authority.exchange import ExchangeRequest
 from caracal.authority.identifiers import InvalidIdentifier, ZoneId, parse_id
 from caracal.authority.outcomes import Reason, Refused
 from caracal.tokens.refusal import TokenRefused
+from caracal.wire.endpoints import is_server
 from caracal.wire.errors import Fault, WireError
 from caracal.wire.forms import TokenRequest, check_envelope, parse_token_body
 from caracal.wire.token_responses import render_metadata, render_token_response
@@ -32,6 +33,7 @@ from caracal_server.sts.subject_exchange import SubjectExchange
 from caracal_server.web.asgi import (
     JSON,
     NO_SNIFF,
+    Application,
     Header,
     Receive,
     Reply,
@@ -59,18 +61,23 @@ JWKS: Final = "/.well-known/jwks.json"
 METADATA: Final = "/.well-known/oauth-authorization-server"
 PATHS: Final = frozenset({TOKEN, JWKS, METADATA})
 
+
 _READS: Final = frozenset({"GET", "HEAD"})
 _GUESSES: Final = frozenset({Reason.CLIENT_UNKNOWN, Reason.CLIENT_SECRET_WRONG})
 
 
 def serves(path: str) -> bool:
     """Whether the STS answers at this path, where it shares a listener with others."""
-    return path in PATHS or path.startswith(APPROVALS)
+    return path in PATHS or path.startswith(APPROVALS) or is_server(path)
 
 
 @dataclass(slots=True)
 class StsApp:
-    """ASGI for the token endpoint, the published keys and the server's metadata (RFC 8414)."""
+    """ASGI for the token endpoint, the published keys and the server's metadata (RFC 8414).
+
+    Attributes:
+        oauth: what serves the zones' authorization servers.
+    """
 
     settings: StsSettings
     clock: Clock
@@ -83,6 +90,7 @@ class StsApp:
     subjects: SubjectExchange
     control: ControlExchange
     metrics: StsMetrics
+    oauth: Application | None = None
     _in_flight: InFlight = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
 
@@ -97,6 +105,9 @@ class StsApp:
             return
         identity = request_id(scope["headers"], self.entropy)
         path = scope["path"]
+        if self.oauth is not None and is_server(path):
+            await self.oauth(scope, receive, send)
+            return
         if path == TOKEN:
             await self._token(scope, receive, send, identity)
             return

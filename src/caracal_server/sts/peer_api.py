@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from caracal.authority.identifiers import ZoneId
-from caracal.authority.mandates import MandateClass
+from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Reason, Unavailable
 from caracal.tokens.jws import RawToken
+from caracal.tokens.keys import KeySet
 from caracal.tokens.links import is_chain, split_chain
 from caracal.tokens.mandates import unverified_routing, verify_chain, verify_mandate
 from caracal.tokens.refusal import TokenRefused
+from caracal.wire.endpoints import endpoint_path
 from caracal_server.ports.clock import Clock
 from caracal_server.ports.keys import VerifyingKeys
 from caracal_server.ports.peers import LiveAuthority, ResourceMandates
+from caracal_server.ports.zones import ZoneDirectory
 from caracal_server.web.peers.feed import Feed
 from caracal_server.web.peers.gate import Answer
 from caracal_server.web.peers.messages import (
@@ -28,6 +31,7 @@ from caracal_server.web.peers.messages import (
 from caracal_server.web.peers.services import PERMISSIONS, Ask, Service
 
 _GATEWAY_ONLY: Final = frozenset({MandateClass.GATEWAY})
+_ACCESS_ONLY: Final = frozenset({MandateClass.ACCESS})
 
 
 class KeyMaker(VerifyingKeys, Protocol):
@@ -89,6 +93,8 @@ class StsPeerApi:
     mandates: ResourceMandates
     authority: LiveAuthority
     issuer: str
+    gateway: str
+    zones: ZoneDirectory
 
     def answers(self) -> tuple[Answer, ...]:
         return (
@@ -116,22 +122,12 @@ class StsPeerApi:
         """
         asked = decode(body, MintForResource)
         raw, now = RawToken(asked.token.encode("latin-1", "replace")), self.clock.now()
-        chained = is_chain(raw)
         try:
-            zone_id = unverified_routing(split_chain(raw)[0] if chained else raw).zone_id
+            zone_id = unverified_routing(_first(raw)).zone_id
             keys = self.keys.key_set(zone_id)
             if keys is None:
                 raise _unproven()
-            prove = verify_chain if chained else verify_mandate
-            mandate = prove(
-                raw,
-                keys=keys,
-                issuer=self.issuer,
-                zone_id=zone_id,
-                mandate_classes=_GATEWAY_ONLY,
-                audience=self.issuer,
-                now=now,
-            ).mandate
+            mandate = self._proven(raw, keys, zone_id, asked.audience, now)
             if self.authority.revocation(mandate) is not None:
                 raise _unproven()
             if asked.audience not in mandate.resources:
@@ -142,6 +138,37 @@ class StsPeerApi:
         except TokenRefused as refused:
             raise Unavailable(Reason.CREDENTIAL_UNAVAILABLE, refused.detail) from None
         return Minted(token)
+
+    def _proven(
+        self, raw: RawToken, keys: KeySet, zone_id: ZoneId, resource: str, now: datetime
+    ) -> Mandate:
+        """The mandate that the Gateway was shown: one for a call, or one for the resource's endpoint."""
+        zone = self.zones.zone(zone_id)
+        named = None if zone is None else zone.resource(resource)
+        audience, classes = self.issuer, _GATEWAY_ONLY
+        if zone is not None and named is not None and named.endpoint and _is_access(raw):
+            audience = self.gateway + endpoint_path(zone.name, named.endpoint)
+            classes = _ACCESS_ONLY
+        prove = verify_chain if is_chain(raw) else verify_mandate
+        return prove(
+            raw,
+            keys=keys,
+            issuer=self.issuer,
+            zone_id=zone_id,
+            mandate_classes=classes,
+            audience=audience,
+            now=now,
+        ).mandate
+
+
+def _first(raw: RawToken) -> RawToken:
+    """The mandate itself, of one that was narrowed by its holders."""
+    return split_chain(raw)[0] if is_chain(raw) else raw
+
+
+def _is_access(raw: RawToken) -> bool:
+    """What the token says of itself: it only chooses which of two proofs it has to pass."""
+    return not is_chain(raw) and unverified_routing(raw).use == MandateClass.ACCESS
 
 
 def _unproven() -> Unavailable:

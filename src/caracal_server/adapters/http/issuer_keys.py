@@ -113,12 +113,17 @@ class FetchedIssuerKeys:
         request = UpstreamRequest("GET", url, target.encode("ascii"), _HEADERS)
         response = await self._client.send(request)
         try:
-            return await _read(response)
+            return await read_document(response)
         finally:
             await response.aclose()
 
 
-async def _read(response: UpstreamResponse) -> bytes:
+async def read_document(response: UpstreamResponse) -> bytes:
+    """The body of a 200 answer that is not large.
+
+    Raises:
+        UpstreamError, ValueError: it is none.
+    """
     if response.status != _OK:
         raise ValueError(f"the answer is {response.status} instead of 200")
     codings = {value.lower() for name, value in response.headers if name == b"content-encoding"}

@@ -16,16 +16,17 @@ def vocabulary(record: ZoneRecord) -> PolicyVocabulary:
 
 
 class MemoryZones:
-    """Implements `ZoneDirectory`, `ClientSecrets` and `ZoneInstaller`.
+    """Implements `NamedZones`, `ClientSecrets` and `ZoneInstaller`.
 
     A reader sees a zone before a change or after it, never in between: every reference is replaced
     whole, by one event loop.
     """
 
-    __slots__ = ("_homes", "_retiring", "_secret_hashes", "_zones")
+    __slots__ = ("_homes", "_named", "_retiring", "_secret_hashes", "_zones")
 
     def __init__(self) -> None:
         self._zones: dict[ZoneId, Zone] = {}
+        self._named: dict[str, ZoneId] = {}
         self._homes: dict[ApplicationId, ZoneId] = {}
         self._secret_hashes: dict[ApplicationId, str] = {}
         self._retiring: dict[ApplicationId, RetiringSecret] = {}
@@ -35,6 +36,10 @@ class MemoryZones:
 
     def zones(self) -> tuple[Zone, ...]:
         return tuple(self._zones.values())
+
+    def named(self, name: str) -> Zone | None:
+        found = self._named.get(name)
+        return None if found is None else self._zones.get(found)
 
     def application_zone(self, application_id: ApplicationId) -> ZoneId | None:
         return self._homes.get(application_id)
@@ -59,6 +64,7 @@ class MemoryZones:
         self._homes.update((entry.id, record.id) for entry in record.applications)
         self._secret_hashes.update(record.secret_hashes)
         self._retiring.update(record.retiring_secrets)
+        self._named[record.name] = record.id
         self._zones[record.id] = Zone(
             id=record.id,
             name=record.name,

@@ -15,10 +15,12 @@ from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal_server.adapters.peers.channel import PeerChannel
 from caracal_server.ports.keys import StoredSigningKey
 from caracal_server.ports.operators import OperatorScope
+from caracal_server.ports.peers import OpenedSession, WantedSession
 from caracal_server.ports.tools import Observation
 from caracal_server.web.bearer import bearer_token
 from caracal_server.web.operators import OperatorIdentity
 from caracal_server.web.peers.messages import (
+    ClientSessionOpened,
     Done,
     Minted,
     MintForResource,
@@ -127,6 +129,21 @@ class RemoteRemoval:
     async def __call__(self, zone_id: ZoneId, application_id: ApplicationId) -> None:
         message = RemoveApplication(zone_id, application_id)
         await self.coordinator.ask(Ask.REMOVE_APPLICATION, message, Done)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClientSessions:
+    """Implements `ClientSessions`: the Coordinator answers once whoever follows it knows the session."""
+
+    coordinator: PeerChannel
+
+    async def open(self, wanted: WantedSession) -> OpenedSession | Refused:
+        answer = await self.coordinator.ask(Ask.OPEN_CLIENT_SESSION, wanted, ClientSessionOpened)
+        if answer.opened is not None:
+            return answer.opened
+        if answer.refused is None:
+            raise Unavailable(Reason.PEER_UNAVAILABLE, "the Coordinator answered nothing")
+        return Refused(answer.refused.reason, answer.refused.detail)
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ async def _nothing(_records: tuple[ZoneRecord, ...]) -> None:
 
 
 class ZoneReplica:
-    """Implements `ZoneDirectory` and `ClientSecrets`. `follower` has to be set before anything is read."""
+    """Implements `NamedZones` and `ClientSecrets`. `follower` has to be set before anything is read."""
 
     __slots__ = ("_before", "_installers", "_zones", "follower")
 
@@ -55,6 +55,10 @@ class ZoneReplica:
     def zones(self) -> tuple[Zone, ...]:
         self.follower.require_fresh()
         return self._zones.zones()
+
+    def named(self, name: str) -> Zone | None:
+        self.follower.require_fresh()
+        return self._zones.named(name)
 
     def application_zone(self, application_id: ApplicationId) -> ZoneId | None:
         self.follower.require_fresh()

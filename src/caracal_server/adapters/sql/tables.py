@@ -62,6 +62,10 @@ application = Table(
     Column("retiring_secret_until", BigInteger),
     Column("traits", Text),
     Column("title", Text),
+    Column("public_keys", Text),
+    Column("redirect_uris", Text),
+    Column("metadata_hosts", Text),
+    Column("takes_registrations", Boolean),
     UniqueConstraint("zone_id", "name"),
 )
 
@@ -110,6 +114,8 @@ subject_issuer = Table(
     Column("position", Integer, nullable=False),
     Column("jwks_url", Text, nullable=False),
     Column("audience", Text, nullable=False),
+    Column("authorization_url", Text),
+    Column("token_url", Text),
 )
 
 tool_pin = Table(

@@ -38,9 +38,11 @@ class _StoredServer(msgspec.Struct):
     resources: tuple[NameRule, ...] = ()
     definitions: Pinning = Pinning.FIRST_USE
     record_arguments: bool = False
+    endpoint: str = ""
 
 
 _decode_server = msgspec.json.Decoder(_StoredServer).decode
+_decode_keys = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_operations = msgspec.json.Decoder(tuple[_StoredOperation, ...]).decode
 
 
@@ -57,6 +59,10 @@ def application_rows(record: ZoneRecord) -> list[Row]:
             *_retiring(record.retiring_secrets.get(application.id)),
             " ".join(application.traits) or None,
             application.title or None,
+            _encode(application.keys).decode() if application.keys else None,
+            " ".join(application.redirect_uris) or None,
+            " ".join(application.metadata_hosts) or None,
+            application.takes_registrations or None,
         )
         for position, application in enumerate(record.applications)
     ]
@@ -80,18 +86,36 @@ def read_application(row: Any) -> Application:
         optional_from_us(row.expires_at),
         tuple((row.traits or "").split()),
         row.title or "",
+        () if row.public_keys is None else _decode_keys(row.public_keys),
+        tuple((row.redirect_uris or "").split()),
+        tuple((row.metadata_hosts or "").split()),
+        bool(row.takes_registrations),
     )
 
 
 def issuer_rows(record: ZoneRecord) -> list[Row]:
     return [
-        (record.id, one.issuer, position, one.jwks_url, one.audience)
+        (
+            record.id,
+            one.issuer,
+            position,
+            one.jwks_url,
+            one.audience,
+            one.authorization_url or None,
+            one.token_url or None,
+        )
         for position, one in enumerate(record.subject_issuers)
     ]
 
 
 def read_issuer(row: Any) -> SubjectIssuer:
-    return SubjectIssuer(row.issuer, row.jwks_url, row.audience)
+    return SubjectIssuer(
+        row.issuer,
+        row.jwks_url,
+        row.audience,
+        row.authorization_url or "",
+        row.token_url or "",
+    )
 
 
 def provider_rows(record: ZoneRecord) -> list[Row]:
@@ -161,6 +185,7 @@ def _stored_server(resource: Resource) -> str | None:
         resource.contents.rules,
         resource.definitions,
         resource.record_arguments,
+        resource.endpoint,
     )
     return _encode(stored).decode()
 
@@ -186,6 +211,7 @@ def read_resource(row: Any) -> Resource:
         contents=NameTable(server.resources),
         definitions=server.definitions,
         record_arguments=server.record_arguments,
+        endpoint=server.endpoint,
     )
 
 

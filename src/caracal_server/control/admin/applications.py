@@ -24,8 +24,9 @@ from caracal_server.control.admin.rows import (
 )
 from caracal_server.control.admin.subjects import APPLICATION, absent
 from caracal_server.control.control_mandates import is_control_key
+from caracal_server.control.party_documents import ApplicationDocument
 from caracal_server.control.renewal import Renewed, RenewSecret
-from caracal_server.control.zone_document import ApplicationDocument, ZoneDocument
+from caracal_server.control.zone_document import ZoneDocument
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.meanings.admin_answers import AdminAnswer
 from caracal_server.web.problems import Problem, RequestRefused

@@ -13,7 +13,8 @@ from caracal_server.control.admin.names import issuer_id
 from caracal_server.control.admin.paging import page_of
 from caracal_server.control.admin.rows import issuer_row
 from caracal_server.control.admin.subjects import ISSUER
-from caracal_server.control.zone_document import SubjectIssuerDocument, ZoneDocument
+from caracal_server.control.party_documents import SubjectIssuerDocument
+from caracal_server.control.zone_document import ZoneDocument
 from caracal_server.ports.zones import ZoneRecord
 from caracal_server.web.meanings.admin_answers import AdminAnswer
 from caracal_server.web.routes import Route, json_response
@@ -105,8 +106,8 @@ class AdminIssuers:
 
 
 def _changed(entry: SubjectIssuerDocument, asked: IssuerChange) -> SubjectIssuerDocument:
-    return SubjectIssuerDocument(
-        issuer=entry.issuer,
+    return msgspec.structs.replace(
+        entry,
         jwks_url=entry.jwks_url if asked.jwks_url is UNSET else asked.jwks_url,
         audience=entry.audience if asked.audience is UNSET else asked.audience,
     )

@@ -44,6 +44,11 @@ class Variant(Enum):
 
     UNSUPPORTED_MEDIA_TYPE = Answer(415, "invalid_token")
     INVALID_REQUEST = Answer(400, "invalid_request")
+    INVALID_CLIENT = Answer(401, "invalid_client")
+    INVALID_SCOPE = Answer(400, "invalid_scope")
+    INVALID_TARGET = Answer(400, "invalid_target")
+    INVALID_CLIENT_METADATA = Answer(400, "invalid_client_metadata")
+    INVALID_REDIRECT_URI = Answer(400, "invalid_redirect_uri")
     INVALID_BODY = Answer(400, "invalid_body")
     INVALID_PARAMS = Answer(400, "invalid_params")
     INVALID_QUERY = Answer(400, "invalid_query")

@@ -39,6 +39,58 @@ MEANINGS: Meanings = {
         problem=429,
         retry_after=60,
     ),
+    Reason.CLIENT_ASSERTION_INVALID: Meaning(
+        "the client's signed assertion does not prove it",
+        "sign with a key that the zone file lists, for the authorization server's issuer alone, with "
+        "iss and sub the client id, iat, a jti, and five minutes to live at most",
+        oauth=Answer(401, "invalid_client"),
+        coordinator=_INVALID_TOKEN,
+        problem=401,
+    ),
+    Reason.CLIENT_ASSERTION_REPLAYED: Meaning(
+        "the client's signed assertion has been used before",
+        "sign a new one, with another jti, for every request",
+        oauth=Answer(401, "invalid_client"),
+        coordinator=_INVALID_TOKEN,
+        problem=401,
+    ),
+    Reason.AUTHORIZATION_CODE_INVALID: Meaning(
+        "the authorization code is not good for this",
+        "send the person through the authorization endpoint again; a code works once, within a minute, "
+        "for the client, redirect_uri, resource and code_verifier it was made for",
+        oauth=Answer(400, "invalid_grant"),
+        coordinator=_INVALID_BODY,
+        problem=400,
+    ),
+    Reason.REDIRECT_MISMATCH: Meaning(
+        "the client or its redirect_uri is not registered",
+        "compare client_id and redirect_uri with the application's redirect_uris in the zone file; every "
+        "character counts, but for the port of a loopback address",
+        oauth=Answer(400, "invalid_request"),
+        coordinator=_INVALID_BODY,
+        problem=400,
+    ),
+    Reason.REGISTRATION_REFUSED: Meaning(
+        "the client can not register itself so",
+        "have the client put into the zone file, or correct what the description names",
+        oauth=Answer(403, "access_denied"),
+        coordinator=_INVALID_BODY,
+        problem=403,
+    ),
+    Reason.SIGN_IN_FAILED: Meaning(
+        "the person did not get signed in",
+        "begin anew at the client; if it goes on, have an operator look at the zone's subject issuer",
+        oauth=Answer(400, "access_denied"),
+        coordinator=_INVALID_BODY,
+        problem=400,
+    ),
+    Reason.GRANT_TYPE_UNSUPPORTED: Meaning(
+        "this grant type is not offered here",
+        "use one that the authorization server's metadata lists",
+        oauth=Answer(400, "unsupported_grant_type"),
+        coordinator=_INVALID_BODY,
+        problem=400,
+    ),
     Reason.SUBJECT_TOKEN_UNSUPPORTED: Meaning(
         "subject tokens of this kind are not accepted",
         "leave subject_token, actor_token and client_assertion out; send client_secret",

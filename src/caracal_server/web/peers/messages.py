@@ -15,6 +15,7 @@ from caracal.authority.resources import Operation, OperationTable
 from caracal.authority.tool_pins import ToolPin
 from caracal_server.ports.evidence import EvidenceQuery
 from caracal_server.ports.operators import OperatorScope
+from caracal_server.ports.peers import OpenedSession
 from caracal_server.ports.shards import KnownTree
 from caracal_server.ports.tools import Observation
 from caracal_server.ports.zones import ZoneRecord
@@ -145,6 +146,13 @@ class ResealedKeys(msgspec.Struct, frozen=True):
 class RemoveApplication(msgspec.Struct, frozen=True):
     zone_id: ZoneId
     application_id: ApplicationId
+
+
+class ClientSessionOpened(msgspec.Struct, frozen=True):
+    """The session, or why there is none."""
+
+    opened: OpenedSession | None = None
+    refused: Fault | None = None
 
 
 class ZoneNamed(msgspec.Struct, frozen=True):

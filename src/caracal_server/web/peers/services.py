@@ -68,6 +68,7 @@ class Ask(StrEnum):
     FOLLOW_GRAPH = "graph/follow"
     COUNT_GRAPH = "graph/count"
     REMOVE_APPLICATION = "applications/remove"
+    OPEN_CLIENT_SESSION = "client-sessions/open"
     FOLLOW_ZONES = "zones/follow"
     PROVE_OPERATOR = "operators/prove"
     LOAD_SIGNING_KEYS = "signing-keys/load"
@@ -99,6 +100,7 @@ PERMISSIONS: Final = {
     Ask.FOLLOW_GRAPH: _may(Service.COORDINATOR, Service.STS, Service.GATEWAY),
     Ask.COUNT_GRAPH: _may(Service.COORDINATOR, Service.CONTROL),
     Ask.REMOVE_APPLICATION: _may(Service.COORDINATOR, Service.CONTROL),
+    Ask.OPEN_CLIENT_SESSION: _may(Service.COORDINATOR, Service.STS),
     Ask.FOLLOW_ZONES: _may(Service.CONTROL, Service.STS, Service.GATEWAY, Service.COORDINATOR),
     Ask.PROVE_OPERATOR: _may(Service.CONTROL, Service.COORDINATOR, Service.AUDIT),
     Ask.LOAD_SIGNING_KEYS: _may(Service.CONTROL, Service.STS),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from caracal_server.adapters.sql.database import Database
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision. A test holds it to the files."""
 
 
