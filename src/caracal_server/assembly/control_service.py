@@ -10,6 +10,7 @@ from caracal_server.adapters.argon2_secrets import Argon2Secrets
 from caracal_server.adapters.memory.zone_directory import MemoryZones
 from caracal_server.adapters.peers.questions import RemoteCounts, RemoteRemoval, RemoteZoneKeys
 from caracal_server.adapters.sealing.key_ring import KeyRing
+from caracal_server.adapters.sql.database import Database
 from caracal_server.adapters.sql.keys import SqlKeyStore
 from caracal_server.adapters.sql.operators import SqlOperatorStore
 from caracal_server.adapters.sql.policy_library import SqlPolicyLibrary
@@ -38,6 +39,7 @@ from caracal_server.control.settings import ControlSettings
 from caracal_server.control.tool_pins import AcceptTool, KeepTools
 from caracal_server.control.tools_http import ToolApi
 from caracal_server.control.views import InstallationView
+from caracal_server.web.peers.gate import Answer
 from caracal_server.web.peers.services import Service
 from caracal_server.web.problems import render_admin
 from caracal_server.web.routes import Edge, Route
@@ -65,12 +67,12 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     acts = ActLog(evidence, ground.clock)
     operators = await _operators(ground, SqlOperatorStore(database), acts, settings)
     publication = Publication(store, zones, (published, zones), published.feed.spread)
-    library = SqlPolicyLibrary(database)
-    offices = _Offices(ground, settings, store, acts, operators, publication, library)
+    policies = SqlPolicyLibrary(database)
+    offices = _Offices(ground, settings, store, acts, operators, publication, policies)
     counts = RemoteCounts(peering.channel(Service.COORDINATOR))
     sts = peering.changing_channel(Service.STS)
-    _meanwhile(stack, counts.run())
-    _meanwhile(stack, sts.watch())
+    for work in (counts.run(), sts.watch()):
+        _meanwhile(stack, work)
     ground.checks |= {
         "peer_audit": evidence.check,
         "peer_coordinator": counts.coordinator.check,
@@ -82,8 +84,6 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
     custody = CredentialCustody(settings, ring.credential_sealer())
     routes = offices.routes(secrets, custody, RemoteZoneKeys(sts), counts)
 
-    answers = ControlPeerApi(published, operators, SqlKeyStore(database), KeepTools(publication))
-
     async def begin() -> None:
         await operators.ensure_first(ground.directory.operator_token)
 
@@ -91,9 +91,19 @@ async def build(ground: Ground, stack: AsyncExitStack) -> Built:
         app=Edge(routes, refuse=render_admin, entropy=ground.entropy),
         evidence=evidence,
         zones=zones,
-        answers=answers.answers(),
+        answers=_answers(published, operators, database, publication),
         begin=begin,
     )
+
+
+def _answers(
+    published: PublishedZones,
+    operators: Operators,
+    database: Database,
+    publication: Publication,
+) -> tuple[Answer, ...]:
+    keys, tools = SqlKeyStore(database), KeepTools(publication)
+    return ControlPeerApi(published, operators, keys, tools).answers()
 
 
 async def _operators(
