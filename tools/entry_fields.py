@@ -49,6 +49,8 @@ FIELDS: Final = {
                             "`record_arguments: true`, and they have at most 16 KiB"),
     "scopes": Told("asked for at an exchange, needed at a call; separated by spaces", "there are any"),
     "mandate": Told("id of the mandate minted or presented", "there is one"),
+    "mandate_class": Told("`access` when the mandate minted is good for many calls at one MCP server; left "
+                          "out, it is spent by one", "exchanges"),
     "policy": Told("digest of the policy version that was asked or applied; at a start SHA-256 of the JSON "
                    "object of zone ids and policy digests", "policy was asked or changed, or a process "
                    "that asks policies starts"),

@@ -104,6 +104,29 @@ def test_what_a_rest_goes_back_to_may_have_been_dropped(first, later, wrong):
     assert found[Query.RESULTS_ANSWER_A_DECISION] == wrong
 
 
+def wrong_of(*story: Entry) -> dict[Query, int]:
+    period = Examination(EVER)
+    for index, one in enumerate(story):
+        period.take(index, one)
+    return {answer.query: answer.wrong for answer in period.answers()}
+
+
+def test_a_narrowed_mandate_rests_on_the_one_that_was_minted():
+    minted = entry(Kind.EXCHANGE, "r-1", verdict=ALLOW, mandate="m-1")
+    call = {**CALL, "mandate": "link-2", "narrowed": ("m-1", "link-1")}
+    used = entry(Kind.CALL, "r-2", verdict=ALLOW, **call)
+    assert wrong_of(minted, used)[Query.CALLS_REST_ON_A_MANDATE] == 0
+    assert wrong_of(used)[Query.CALLS_REST_ON_A_MANDATE] == 1
+    assert wrong_of(minted, used, used)[Query.MANDATES_ARE_USED_ONCE] == 1
+
+
+def test_only_an_access_mandate_is_good_for_many_calls():
+    used = [entry(Kind.CALL, f"r-{n}", verdict=ALLOW, mandate="m-1", **CALL) for n in (2, 3)]
+    for of_class, wrong in (("access", 0), ("", 1)):
+        minted = entry(Kind.EXCHANGE, "r-1", verdict=ALLOW, mandate="m-1", mandate_class=of_class)
+        assert wrong_of(minted, *used)[Query.MANDATES_ARE_USED_ONCE] == wrong
+
+
 def packed(folder: Path, story: Sequence[Entry] = STORY, period: Period = EVER) -> Path:
     log = folder / "zone-1.jsonl"
     log.write_bytes(bundle(story)[0])

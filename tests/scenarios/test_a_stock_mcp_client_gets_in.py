@@ -250,6 +250,7 @@ def test_one_token_serves_many_calls_and_each_is_on_record(zone):
     assert {entry["mandate"] for entry in entries} == {exchange["mandate"]}
     assert {entry["session"] for entry in entries} == {exchange["session"], start["session"]}
     assert {entry["operation"] for entry in entries} == {"tools/call search"}
+    assert exchange["mandate_class"] == "access"
     assert entries[0]["labels"] == ["mcp-client"]
     results = [zone.zone.entry(one, "call.result") for one in ids]
     assert [result["answers"] for result in results] == ids

@@ -127,6 +127,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         narrowed: ids of what the presented mandate was narrowed from, the one that was minted first.
         holders: thumbprints of keys (RFC 7638): at a call of those that narrowed each in `narrowed`;
             at an exchange of the one that the mandate is bound to.
+        mandate_class: of the mandate minted, where it is good for more than one call.
         argument_values: a message's arguments in RFC 8785 form, where the resource wants them recorded.
     """
 
@@ -183,3 +184,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     narrowed: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()
     argument_values: str = ""
+    mandate_class: str = ""

@@ -7,14 +7,22 @@ from enum import StrEnum
 import msgspec
 
 from caracal.authority.events import Entry, Kind, Verdict
-from caracal.authority.mandates import MAX_LIFETIME
+from caracal.authority.mandates import MAX_LIFETIME, MandateClass
 from caracal_server.evidence_pack.statements import Query, Statement
 
 MAX_NAMED = 20
 """Indices of entries that an answer names."""
 
 _LONGEST_US = MAX_LIFETIME // timedelta(microseconds=1)
-_CHANGES = frozenset({Kind.ZONE_APPLY, Kind.POLICY_DOCUMENT, Kind.KEY_ROTATE, Kind.OPERATOR_TOKEN})
+_CHANGES = frozenset(
+    {
+        Kind.ZONE_APPLY,
+        Kind.POLICY_DOCUMENT,
+        Kind.TOOL_ACCEPT,
+        Kind.KEY_ROTATE,
+        Kind.OPERATOR_TOKEN,
+    }
+)
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -72,6 +80,7 @@ class Examination:
         self._period = period
         self._tallies = {query: _Tally() for query in Query}
         self._minted: set[str] = set()
+        self._reusable: set[str] = set()
         self._spent: set[str] = set()
         self._allowed: set[str] = set()
         self.begins_at: int | None = None
@@ -90,6 +99,8 @@ class Examination:
             return
         if entry.kind is Kind.EXCHANGE:
             self._minted.add(entry.mandate)
+            if entry.mandate_class == MandateClass.ACCESS:
+                self._reusable.add(entry.mandate)
         elif entry.kind is Kind.CALL:
             self._spent.add(entry.mandate)
             self._allowed.add(entry.request)
@@ -109,9 +120,12 @@ class Examination:
         if entry.verdict is Verdict.REFUSE:
             count(Query.REFUSALS_SAY_WHY, entry.reason)
         if entry.kind is Kind.CALL and entry.verdict is Verdict.ALLOW:
-            if entry.mandate in self._minted or not self._was_dropped(entry):
-                count(Query.CALLS_REST_ON_A_MANDATE, entry.mandate in self._minted)
-            count(Query.MANDATES_ARE_USED_ONCE, entry.mandate not in self._spent)
+            minted = entry.narrowed[0] if entry.narrowed else entry.mandate
+            known = minted in self._minted
+            if known or not self._was_dropped(entry):
+                count(Query.CALLS_REST_ON_A_MANDATE, known)
+                if entry.mandate not in self._reusable:
+                    count(Query.MANDATES_ARE_USED_ONCE, entry.mandate not in self._spent)
             count(Query.CALLS_NAME_THEIR_POLICY, entry.policy and entry.policies)
             named = (entry.application, entry.resource, entry.operation, entry.scopes)
             count(Query.CALLS_NAME_WHO_AND_WHAT, all(named))

@@ -5,7 +5,7 @@ from typing import Final
 from caracal.authority.events import ENTRY_FORMAT, Entry, Kind, Verdict
 from caracal.authority.exchange import ExchangeRequest, Granted
 from caracal.authority.identifiers import ApplicationId, ZoneId
-from caracal.authority.mandates import Mandate
+from caracal.authority.mandates import Mandate, MandateClass
 from caracal.authority.outcomes import Refused
 from caracal.authority.policy.recording import recorded
 from caracal.authority.zones import Application, Zone
@@ -42,11 +42,17 @@ def granted(
         resource=" ".join(mandate.resources),
         scopes=mandate.scopes.render(),
         mandate=mandate.id,
+        mandate_class=_shown_class(mandate),
         holders=() if mandate.bound is None else (thumbprint(mandate.bound.holder),),
         policies=outcome.policies,
         expires_at=int(mandate.expires_at.timestamp()),
     )
     return recorded(entry, outcome.asked, policy_digest(zone))
+
+
+def _shown_class(mandate: Mandate) -> str:
+    """The class of a mandate that is good for more than one call; without it each is spent by one."""
+    return mandate.mandate_class if mandate.mandate_class is MandateClass.ACCESS else ""
 
 
 def refused(
