@@ -257,6 +257,18 @@ def test_one_token_serves_many_calls_and_each_is_on_record(zone):
     zone.zone.verify_evidence()
 
 
+def test_what_stock_clients_did_is_replayed_and_borne_out_by_a_pack(zone, tmp_path):
+    token = zone.access(scope=READ)
+    assert [zone.post(call(), token).status_code for _ in "ab"] == [200, 200]
+    running, named = zone.zone.deployment.running, ("--zone", zone.zone.name)
+    report = running.ask("replay", "--active", *named)["report"]
+    assert report["replayed"] == report["decisions"] > 0, report
+    assert report["differing"] == 0
+    made = running.ask("evidence", "pack", "-o", str(tmp_path / "pack.zip"), *named)
+    outcomes = {one["id"]: one["outcome"] for one in made["statements"]}
+    assert "not borne out" not in outcomes.values(), outcomes
+
+
 def test_killing_the_session_of_a_token_ends_it_and_a_stream_with_it(zone):
     token = zone.access()
     first = zone.post(call(), token)
