@@ -9,6 +9,7 @@ from packaging.markers import Marker
 from caracal_server.release.contents import Component, debian_component, python_component
 from caracal_server.release.manifest import Kind
 from distribution import debian
+from distribution.rootfs import PYTHON
 
 CLI_LOCK = Path("requirements/cli.txt")
 IMAGE_LOCK = Path("requirements/image.txt")
@@ -23,6 +24,7 @@ _LINUX = {
     "implementation_name": "cpython",
     "platform_python_implementation": "CPython",
 }
+_IMAGE = _LINUX | {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0"}
 
 
 def python_distributions(
@@ -54,7 +56,7 @@ def locked(kind: Kind, root: Path, version: str) -> frozenset[Component]:
             return python_distributions(root / CLI_LOCK, _LINUX) | {own}
         case Kind.IMAGES:
             packages = debian_packages(root / debian.LOCK)
-            return python_distributions(root / IMAGE_LOCK, _LINUX) | packages | {own}
+            return python_distributions(root / IMAGE_LOCK, _IMAGE) | packages | {own}
         case _:
             return frozenset()
 

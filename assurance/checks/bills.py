@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.markers import Marker
 from spdx_tools.spdx.parser.error import SPDXParsingError
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
@@ -25,6 +26,12 @@ from distribution.debian import read_lock as read_debian_lock
 
 STAMP = "2026-01-01T00:00:00Z"
 ELSEWHERE = "win32"
+IMAGE = {
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "python_version": "3.13",
+    "python_full_version": "3.13.0",
+}
 
 Pair = tuple[str, str]
 """A component's name and version."""
@@ -54,7 +61,11 @@ def images_are_described(root: Path) -> Sequence[str]:
     with tempfile.TemporaryDirectory(prefix="caracal-bills-") as folder:
         dist = _build(root, Path(folder) / "dist", images)
         packages = {(one.name, one.version) for one in read_debian_lock(root / LOCK).package}
-        here = {pair for pair, marker in _locked(root)["image"] if ELSEWHERE not in marker}
+        here = {
+            pair
+            for pair, marker in _locked(root)["image"]
+            if not marker or Marker(marker).evaluate(dict(IMAGE))
+        }
         names = [one["name"] for one in _manifest(dist)["images"]]
         wrong = _unlike(dist)
         for name in names:
