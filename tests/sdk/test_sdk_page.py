@@ -1,4 +1,4 @@
-"""The page works as it stands: each Python block is run in a process of its own, and type-checked as a user would."""
+"""The page works as it stands: each Python block is run in a process of its own."""
 
 import os
 import re
@@ -67,20 +67,3 @@ def test_the_blocks_show_what_they_are_for():
     calls = [block for block in BLOCKS if "today.json" in block]
     assert len(BLOCKS) == 8
     assert len(calls) == 6
-
-
-def test_the_blocks_are_typed(tmp_path):
-    for number, block in enumerate(BLOCKS):
-        (tmp_path / f"block_{number}.py").write_text(block)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull]
-    command += ["--cache-dir", str(tmp_path / "cache"), *map(str, tmp_path.glob("block_*.py"))]
-    checked = subprocess.run(
-        command,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=110,
-        cwd=tmp_path,
-        env=os.environ | {"MYPYPATH": str(ROOT / "src")},
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -86,12 +86,18 @@ def url_problems(name: str, text: str) -> tuple[str, ...]:
     try:
         url = UpstreamUrl.parse(text)
     except ValueError:
-        return (f"{name}: {text[:80]!r} is no URL like https://caracal.example",)
+        return (f"{name}: {shown(text)!r} is no URL like https://caracal.example",)
     if url.query:
         return (f"{name}: leave the query out",)
     if url.scheme != "https" and not _loopback(url.host):
         return (f"{name}: use https; http is for loopback only, because it shows what is sent",)
     return ()
+
+
+def shown(text: str) -> str:
+    """As much of an address as an error may quote: what stands before an `@` may be a password."""
+    _, at, rest = text.rpartition("@")
+    return f"...@{rest}"[:80] if at else text[:80]
 
 
 def resource_problems(name: str, identifier: str) -> tuple[str, ...]:
@@ -106,7 +112,7 @@ def prefix_problems(resource: str, text: str) -> tuple[str, ...]:
     try:
         query = UpstreamUrl.parse(text).query
     except ValueError:
-        return (f"upstream_prefix of {resource}: {text[:80]!r} is no absolute http or https URL",)
+        return (f"upstream_prefix of {resource}: {shown(text)!r} is no absolute http or https URL",)
     return (f"upstream_prefix of {resource}: leave the query out",) if query else ()
 
 

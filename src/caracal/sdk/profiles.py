@@ -17,6 +17,7 @@ from caracal.sdk.configuration import (
     InvalidConfiguration,
     prefix_problems,
     resource_problems,
+    shown,
     url_problems,
 )
 from caracal.sdk.private_files import read_text
@@ -170,7 +171,7 @@ def read_environment(environment: Mapping[str, str]) -> Configuration:
             draft.bind("CARACAL_RESOURCES", resource.strip(), prefix.strip())
         else:
             draft.problems.append(
-                f"CARACAL_RESOURCES: {entry[:80]!r} is not like resource://id=https://upstream; "
+                f"CARACAL_RESOURCES: {shown(entry)!r} is not like resource://id=https://upstream; "
                 "without an upstream it belongs into CARACAL_APP_RESOURCES"
             )
     for entry in _entries(environment.get("CARACAL_APP_RESOURCES", "")):

@@ -1,8 +1,8 @@
 """For resource servers: is this request allowed to be here, and who is it from?
 
 `decision.py` decides, purely; `key_cache.py` is the state of the issuer's keys, purely; around them are
-what fetches keys, what follows revocations, and adapters for ASGI and WSGI. Every failure is a
-`NotVerified` with a status; nothing here lets a request pass because something could not be had.
+what fetches keys, what follows revocations, and adapters for ASGI, WSGI and MCP servers. Every failure
+is a `NotVerified` with a status; nothing here lets a request pass because something could not be had.
 
 Open first: `verifier.py`, then `decision.py`. The guide is `docs/verify.md`.
 """

@@ -5,7 +5,7 @@ Every process reads the streams from their beginning, so nothing has to be store
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, Protocol
 
@@ -26,9 +26,9 @@ Text = str | bytes
 class StreamClient(Protocol):
     """As much of a client as is needed."""
 
-    async def xread(
+    def xread(
         self, streams: dict[Any, Any], count: int | None = None, block: int | None = None
-    ) -> Any: ...
+    ) -> Awaitable[Any]: ...
 
 
 class ValkeyFeed:
