@@ -110,13 +110,33 @@ def test_a_document_that_fits_makes_one_and_is_asked_for_once(documented, provid
     provider.documents["/fits.json"] = json.dumps(GOOD | {"client_id": url}).encode()
     answers = [page(documented, provider, url) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200] * 3
-    assert "Good (127.0.0.1)" in answers[0].text
+    assert "A client that calls itself <q>Good</q> wants to act for you" in answers[0].text
+    assert "described at <strong>127.0.0.1</strong>" in answers[0].text
     assert provider.fetched.count("/fits.json") == 1
 
 
+@pytest.mark.parametrize("name", ["open", "Good (client.example)", "", "</q><h1>open"])
+def test_no_registered_client_looks_like_one_that_an_operator_listed(registering, provider, name):
+    shown = page(registering, provider, register(registering, client_name=name).json()["client_id"])
+    assert shown.status_code == 200
+    assert shown.text.count("<h1>") == 1
+    assert "nobody has looked at who it is" in shown.text
+    assert "<h1>open wants" not in shown.text
+
+
+def test_a_client_that_registers_makes_no_open_redirector(registering, provider):
+    away = ["https://evil.example/"]
+    client_id = register(registering, redirect_uris=away).json()["client_id"]
+    with signing_in(registering, provider, "open") as person:
+        answer = person.page(client_id=client_id, redirect_uri=away[0], response_type="token")
+    assert (answer.status_code, answer.headers.get("location")) == (400, None)
+
+
 def test_a_document_without_end_is_not_read(documented, provider):
-    provider.documents["/large.json"] = b'{"x":"' + b"a" * 300_000 + b'"}'
-    assert page(documented, provider, f"{provider.url}/large.json").status_code == 400
+    for size in (6_000, 300_000):
+        path = f"/large-{size}.json"
+        provider.documents[path] = b'{"x":"' + b"a" * size + b'"}'
+        assert page(documented, provider, f"{provider.url}{path}").status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from caracal_server.sts.authorization_http import cookie_of
 from tests.support.deployment import deployed
 from tests.support.mcp_server import OFFERED, TICKETS, mcp_server
 from tests.support.openid import openid_provider
@@ -156,6 +157,43 @@ def test_a_code_that_was_tried_wrongly_is_spent(person):
 def test_scopes_are_those_that_the_person_saw(person):
     granted = person.redeem(person.code(), scope="tickets:read tickets:write").json()
     assert granted["scope"] == "tickets:read"
+
+
+def test_the_pages_own_form_is_one_that_a_browser_says_the_origin_of(person):
+    """Fetch: a page whose policy is `no-referrer` has its forms sent with `Origin: null`."""
+    page = person.page()
+    assert page.headers["referrer-policy"] == "same-origin"
+    sent = person.answer(person.form(page))
+    assert (sent.status_code, sent.headers["referrer-policy"]) == (303, "no-referrer")
+
+
+def test_a_provider_may_send_people_on_to_where_they_sign_in(person):
+    """Browsers hold every redirect that follows the form to the page's `form-action`."""
+    policy = person.page().headers["content-security-policy"]
+    assert "form-action 'self' https: http://127.0.0.1:4711;" in policy
+    away = person.page(redirect_uri=WEB).headers["content-security-policy"]
+    assert "form-action 'self' https:;" in away
+
+
+def test_a_site_of_the_same_domain_can_not_plant_its_own_sign_in():
+    """Browsers take a `__Host-` cookie from this very host only, and each zone has one of its own."""
+    name, path, more = cookie_of("https://caracal.example/oauth/zones/shop")
+    assert (name, path, more) == ("__Host-caracal-sign-in-shop", "/", "; Secure")
+    assert cookie_of("https://caracal.example/oauth/zones/two")[0] != name
+
+
+def test_what_a_person_saw_is_all_that_is_granted_later(person, zone):
+    """A scope that the server gets while a person signs in is not one that they agreed to."""
+    code = person.code(scope=None)
+    resources = zone.zone.document["resources"]
+    [first, *rest] = resources
+    more = first | {"tools": {**first["tools"], "added": "tickets:added"}}
+    zone.zone.apply(resources=[more, *rest])
+    try:
+        assert "tickets:added" not in person.redeem(code).json()["scope"]
+        assert "tickets:added" in person.redeem(person.code(scope=None)).json()["scope"]
+    finally:
+        zone.zone.apply(resources=resources)
 
 
 def test_another_site_can_not_agree_for_a_person(person):

@@ -59,7 +59,9 @@ class SignIn:
         return {name: unescape(value) for name, value in found}
 
     def answer(self, form: dict[str, str], **more: Any) -> httpx.Response:
-        return self.browser.post(f"{self.zone.issuer}/consent", data=form, **more)
+        """Send the form as a browser does; of what page decides which origin it names."""
+        headers = {"origin": self.zone.issuer.partition("/oauth/")[0]} | more.pop("headers", {})
+        return self.browser.post(f"{self.zone.issuer}/consent", data=form, headers=headers, **more)
 
     def at_provider(self, sent: httpx.Response) -> str:
         """Sign in where a browser was sent, and return where it is sent back to."""

@@ -36,6 +36,10 @@ def test_redirects_are_https_or_on_this_machine(uri):
         ({"client_secret": ""}, "invalid_client_metadata"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "invalid_client_metadata"),
         ({"client_name": "a\u202eb"}, "invalid_client_metadata"),
+        ({"client_name": "a\u00adb"}, "invalid_client_metadata"),
+        ({"client_name": "a\ufeff"}, "invalid_client_metadata"),
+        ({"client_name": "a\U000e0041"}, "invalid_client_metadata"),
+        ({"client_name": " "}, "invalid_client_metadata"),
         ({"x": "y" * 6000}, "invalid_client_metadata"),
     ],
 )

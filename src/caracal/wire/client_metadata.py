@@ -1,6 +1,7 @@
 """What a client says of itself: a registration (RFC 7591) or a Client ID Metadata Document."""
 
 import re
+import unicodedata
 from typing import Annotated
 
 import msgspec
@@ -15,7 +16,8 @@ _REDIRECT = re.compile(
     r"(?:https://[a-z0-9._-]+(?::[0-9]{1,5})?"
     r"|http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::[0-9]{1,5})?)(?:/[\x21\x24-\x3e\x40-\x7e]*)?"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of what is not seen, or changes how the rest is seen."""
 
 Redirects = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_REDIRECTS)]
 
@@ -46,8 +48,9 @@ def parse_metadata(body: bytes) -> ClientMetadata:
         raise _refused(
             "clients that register prove themselves by PKCE: auth method none, no secret"
         )
-    if _CONTROL.search(metadata.client_name) is not None:
-        raise _refused("client_name has control characters")
+    name = metadata.client_name
+    if name != name.strip() or any(unicodedata.category(one) in _UNSEEN for one in name):
+        raise _refused("client_name has characters that are not seen, or spaces around it")
     for uri in metadata.redirect_uris:
         if _REDIRECT.fullmatch(uri) is None:
             raise _refused(

@@ -4,7 +4,7 @@ A session id is all that such a server asks for: whoever knows one takes part. H
 caller. The table is this process's own: an id that is not in it belongs to who uses it first.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,6 +14,8 @@ from caracal.authority.outcomes import Reason, Refused
 
 HEADER: Final = b"mcp-session-id"
 MAX_SESSIONS: Final = 16_384
+MAX_OF_CALLER: Final = 1024
+"""A caller who names more forgets its own, not those of others."""
 MAX_ID_BYTES: Final = 1024
 
 _Headers = Sequence[tuple[bytes, bytes]]
@@ -25,16 +27,17 @@ class _Session(NamedTuple):
     id: bytes
 
 
-_Caller = tuple[str, str, str]
+_Caller = tuple[ZoneId, str, str, str]
 
 
 class ServerSessions:
     """Whose each session is; the one that was used longest ago is forgotten first."""
 
-    __slots__ = ("_callers",)
+    __slots__ = ("_callers", "_of")
 
     def __init__(self) -> None:
         self._callers: OrderedDict[_Session, _Caller] = OrderedDict()
+        self._of: defaultdict[_Caller, OrderedDict[_Session, None]] = defaultdict(OrderedDict)
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -63,9 +66,21 @@ class ServerSessions:
         session = _Session(admitted.mandate.zone_id, admitted.resource.id, session_id)
         owner = self._callers.setdefault(session, _caller(admitted))
         self._callers.move_to_end(session)
-        if len(self._callers) > MAX_SESSIONS:
-            self._callers.popitem(last=False)
+        own = self._of[owner]
+        own[session] = None
+        own.move_to_end(session)
+        if len(own) > MAX_OF_CALLER:
+            self._forget(next(iter(own)))
+        elif len(self._callers) > MAX_SESSIONS:
+            self._forget(next(iter(self._callers)))
         return owner
+
+    def _forget(self, session: _Session) -> None:
+        owner = self._callers.pop(session)
+        own = self._of[owner]
+        del own[session]
+        if not own:
+            del self._of[owner]
 
 
 def _named(headers: _Headers) -> list[bytes]:
@@ -74,4 +89,4 @@ def _named(headers: _Headers) -> list[bytes]:
 
 def _caller(admitted: AdmittedCall) -> _Caller:
     mandate = admitted.mandate
-    return mandate.application_id, mandate.subject, mandate.subject_issuer
+    return mandate.zone_id, mandate.application_id, mandate.subject, mandate.subject_issuer

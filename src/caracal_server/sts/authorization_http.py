@@ -7,6 +7,8 @@ browser brings, is refused. A client is told nothing before its redirect is know
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from caracal.authority.access import reachable
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.resources import Resource
@@ -93,22 +95,27 @@ class AuthorizationPages:
             request = parse_request(fields, resources)
             resource = self._resource(zone, request)
         except WireError as error:
+            if not client.listed:
+                # Whoever registers would have a way to send browsers on from here, unseen.
+                raise
             told = {"error": error.code, "error_description": error.description}
             state = fields.get("state", "") if error.field != "state" else ""
             return self._back(zone, fields["redirect_uri"], told | {"state": state})
         issuers = [entry for entry in zone.subject_issuers.values() if entry.signs_in]
         if not issuers:
             raise _Wrong("Nobody can sign in here: the zone names no provider for it.")
+        if not len(request.scopes):
+            request = msgspec.structs.replace(request, scopes=reachable(resource))
         entropy = self.federation.entropy
         browser = entropy.token_bytes(_RANDOM).hex()
         ends = self.federation.clock.now() + TICKET_LIFETIME
         ticket = Ticket(entropy.token_bytes(_RANDOM).hex(), zone.id, int(ends.timestamp()), request)
         page = consent_page(
-            client=client.name,
+            client=client,
             redirect=request.redirect_uri,
             resource=resource.name,
-            scopes=request.scopes if len(request.scopes) else reachable(resource),
-            issuers=[(entry.issuer, entry.authorization_url) for entry in issuers],
+            scopes=request.scopes,
+            issuers=[entry.issuer for entry in issuers],
             ticket=self.tickets.seal(ticket, browser),
             action=f"{self._server(zone)}/{CONSENT}",
         )
@@ -123,7 +130,7 @@ class AuthorizationPages:
         if from_where not in ([], [origin(self._server(zone)).encode()]):
             raise _Wrong("This was sent by another site.")
         fields, _ = read_fields(await read_body(receive, headers, _MAX_FORM))
-        browser = _cookie_of(headers)
+        browser = self._browser(zone, headers)
         ticket = self._ticket(zone, fields.get("ticket", ""), browser)
         await self._client(zone, ticket.request.client_id, ticket.request.redirect_uri)
         if "refuse" in fields:
@@ -148,7 +155,8 @@ class AuthorizationPages:
 
     async def _signed_in(self, zone: Zone, scope: Scope, request_id: str) -> Reply:
         fields, _ = read_request(scope["query_string"])
-        ticket = self._ticket(zone, fields.get("state", ""), _cookie_of(scope["headers"]))
+        browser = self._browser(zone, scope["headers"])
+        ticket = self._ticket(zone, fields.get("state", ""), browser)
         client = await self._client(zone, ticket.request.client_id, ticket.request.redirect_uri)
         issuer = self._issuer(zone, ticket.issuer)
         if fields.get("iss", issuer.issuer) != issuer.issuer:
@@ -244,22 +252,33 @@ class AuthorizationPages:
         return server_url(self.federation.issuer, zone.name)
 
     def _cookie(self, zone: Zone, browser: str) -> Header:
-        server = self._server(zone)
-        path = server.removeprefix(origin(server))
-        secure = "; Secure" if server.startswith("https:") else ""
+        name, path, secure = cookie_of(self._server(zone))
         age = int(TICKET_LIFETIME.total_seconds())
-        text = f"{COOKIE}={browser}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
+        text = f"{name}={browser}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"
         return b"set-cookie", text.encode()
 
+    def _browser(self, zone: Zone, headers: list[Header]) -> str:
+        """What tells the browser from others."""
+        wanted = cookie_of(self._server(zone))[0].encode()
+        pairs = [
+            pair.strip().partition(b"=")
+            for name, value in headers
+            if name == b"cookie"
+            for pair in value.split(b";")
+        ]
+        found = [value for name, _, value in pairs if name == wanted]
+        if len(found) != 1:
+            raise _Wrong(
+                "This sign-in was begun in another browser, or without cookies: begin anew."
+            )
+        return found[0].decode("latin-1")
 
-def _cookie_of(headers: list[Header]) -> str:
-    pairs = [
-        pair.strip().partition(b"=")
-        for name, value in headers
-        if name == b"cookie"
-        for pair in value.split(b";")
-    ]
-    found = [value for name, _, value in pairs if name == COOKIE.encode()]
-    if len(found) != 1:
-        raise _Wrong("This sign-in was begun in another browser, or without cookies: begin anew.")
-    return found[0].decode("latin-1")
+
+def cookie_of(server: str) -> tuple[str, str, str]:
+    """Name, path and what else is said of the cookie of one zone's authorization server.
+
+    The prefix keeps sites of the same domain from planting a browser of theirs (RFC 6265bis, 4.1.3.2).
+    """
+    if server.startswith("https:"):
+        return f"__Host-{COOKIE}-{server.rpartition('/')[2]}", "/", "; Secure"
+    return COOKIE, server.removeprefix(origin(server)), ""

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from caracal.authority.identifiers import ApplicationId
+from caracal.authority.identifiers import ApplicationId, ZoneId
 from caracal.authority.outcomes import Reason, Refused
 from caracal.authority.zones import Zone
 from caracal.tokens.client_assertions import parse_client_keys, verify_assertion
@@ -12,6 +13,9 @@ from caracal.tokens.mandates import LEEWAY
 from caracal.tokens.refusal import TokenRefused
 from caracal_server.sts.clients import ProvenClient
 from caracal_server.sts.used_tokens import UsedTokens
+
+IN_USE: Final = 4_096
+"""Assertions of one application that are good at the same time; more keep no other one out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class SignedAuthentication:
     """
 
     started_at: datetime
-    used: UsedTokens = field(default_factory=UsedTokens)
+    used: dict[tuple[ZoneId, ApplicationId], UsedTokens] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -37,7 +41,7 @@ class SignedAuthentication:
         """Prove that a request comes from an application of the zone.
 
         Raises:
-            Unavailable: too many assertions are in use at once.
+            Unavailable: too many assertions of the application are in use at once.
         """
         application = zone.applications.get(application_id)
         if application is None or not application.keys or not application.usable(now):
@@ -57,6 +61,7 @@ class SignedAuthentication:
                 Reason.CLIENT_ASSERTION_INVALID, "it was signed before the STS started: sign anew"
             )
         until = proven.expires_at + LEEWAY
-        if not self.used.claim(zone.id, proven.fingerprint, until=until, now=now):
+        used = self.used.setdefault((zone.id, application_id), UsedTokens(IN_USE))
+        if not used.claim(zone.id, proven.fingerprint, until=until, now=now):
             return Refused(Reason.CLIENT_ASSERTION_REPLAYED, "an assertion is accepted once")
         return ProvenClient(zone, application)

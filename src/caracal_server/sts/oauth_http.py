@@ -95,10 +95,13 @@ class OAuthApp:
     pages: AuthorizationPages
     metrics: StsMetrics
     _in_flight: InFlight = field(init=False)
+    _browsers: InFlight = field(init=False)
     _unproven: UnprovenRefusals = field(init=False)
 
     def __post_init__(self) -> None:
         self._in_flight = InFlight(self.settings.max_in_flight)
+        # Apart: what browsers wait for, elsewhere, keeps no client from its token.
+        self._browsers = InFlight(self.settings.max_in_flight)
         self._unproven = UnprovenRefusals(self.access.evidence, self.clock, self.metrics.unrecorded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +139,8 @@ class OAuthApp:
         if path.part == REGISTER:
             return await self._register(zone, scope, receive, identity)
         if path.part != TOKEN:
-            return await self.pages(zone, path.part, scope, receive, identity)
+            with self._browsers:
+                return await self.pages(zone, path.part, scope, receive, identity)
         form = await self._form(scope, receive)
         with self._in_flight:
             return await self._token(zone, form, identity)

@@ -28,11 +28,19 @@ _URL: Final = re.compile(r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?/[A-Za-z0-9._~/
 
 
 class PersonsClient(msgspec.Struct, frozen=True):
-    """A client as people see it, and the application that it acts as."""
+    """A client as people see it, and the application that it acts as.
+
+    Attributes:
+        name: of a client that nobody listed, what it calls itself; may be empty.
+        listed: whether an operator wrote its redirects into the zone file.
+        host: where the document is that describes it, if one does.
+    """
 
     application: Application
     name: str
     redirect_uris: tuple[str, ...]
+    listed: bool = False
+    host: str = ""
 
 
 class _Registered(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +81,9 @@ class PeopleClients:
     def _listed(self, zone: Zone, client_id: str) -> PersonsClient | None:
         for application in zone.applications.values():
             if application.id == client_id and application.redirect_uris:
-                return PersonsClient(application, application.name, application.redirect_uris)
+                return PersonsClient(
+                    application, application.name, application.redirect_uris, listed=True
+                )
         return None
 
     def _registered(self, zone: Zone, client_id: str, now: datetime) -> PersonsClient | None:
@@ -90,13 +100,11 @@ class PeopleClients:
         said = msgspec.msgpack.decode(body, type=_Registered)
         if said.zone != zone.id or now.timestamp() >= said.ends:
             return None
-        return PersonsClient(
-            application, said.name or "A client without a name", said.redirect_uris
-        )
+        return PersonsClient(application, said.name, said.redirect_uris)
 
     async def _documented(self, zone: Zone, client_id: str) -> PersonsClient | None:
         url = _URL.fullmatch(client_id)
-        if url is None or "/../" in client_id or "/./" in client_id:
+        if url is None or not {".", ".."}.isdisjoint(client_id.split("/")):
             return None
         host = url[1]
         hosts = (one for one in zone.applications.values() if host in one.metadata_hosts)
@@ -109,9 +117,7 @@ class PeopleClients:
             return None
         if metadata.client_id != client_id:
             return None
-        return PersonsClient(
-            application, f"{metadata.client_name} ({host})", metadata.redirect_uris
-        )
+        return PersonsClient(application, metadata.client_name, metadata.redirect_uris, host=host)
 
     def _mac(self, body: bytes) -> bytes:
         key = self.key.reveal().encode()

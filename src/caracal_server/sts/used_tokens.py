@@ -1,4 +1,4 @@
-"""ID tokens that were federated: each once, as far as this process remembers."""
+"""ID tokens and assertions that were presented: each once, as far as this process remembers."""
 
 from datetime import datetime
 from heapq import heappop, heappush
@@ -38,7 +38,7 @@ class UsedTokens:
         if (zone_id, fingerprint) in self._used:
             return False
         if len(self._ends) >= self._capacity:
-            raise Unavailable(Reason.OVERLOADED, "too many ID tokens are in use at once")
+            raise Unavailable(Reason.OVERLOADED, "too many tokens are in use at once")
         self._used.add((zone_id, fingerprint))
         heappush(self._ends, (until, zone_id, fingerprint))
         return True

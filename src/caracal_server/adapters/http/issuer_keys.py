@@ -118,8 +118,8 @@ class FetchedIssuerKeys:
             await response.aclose()
 
 
-async def read_document(response: UpstreamResponse) -> bytes:
-    """The body of a 200 answer that is not large.
+async def read_document(response: UpstreamResponse, most: int = MAX_DOCUMENT_BYTES) -> bytes:
+    """The body of a 200 answer of at most so many bytes.
 
     Raises:
         UpstreamError, ValueError: it is none.
@@ -132,6 +132,6 @@ async def read_document(response: UpstreamResponse) -> bytes:
     body = bytearray()
     async for chunk in response.body():
         body += chunk
-        if len(body) > MAX_DOCUMENT_BYTES:
-            raise ValueError(f"the document has more than {MAX_DOCUMENT_BYTES} bytes")
+        if len(body) > most:
+            raise ValueError(f"the document has more than {most} bytes")
     return bytes(body)
