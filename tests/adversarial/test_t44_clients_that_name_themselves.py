@@ -161,6 +161,14 @@ def test_a_clients_id_leads_nowhere_that_is_not_allowed(documented, provider, ur
     assert time.monotonic() - began < 6
 
 
+@pytest.mark.parametrize("path", ["/x/..", "/x/.", "/../x.json", "/./x.json"])
+def test_a_clients_id_is_spelled_in_one_way_only(documented, provider, path):
+    url = f"{provider.url}{path}"
+    provider.documents[path] = json.dumps(GOOD | {"client_id": url}).encode()
+    assert page(documented, provider, url).status_code == 400
+    assert path not in provider.fetched
+
+
 def test_a_registered_client_signs_people_in(registering, provider):
     answer = register(registering)
     assert answer.status_code == 201

@@ -1,6 +1,7 @@
 """T44: a person's sign-in for an MCP client, injected, mixed up, redirected, downgraded or begun by somebody else."""
 
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -222,6 +223,39 @@ def test_tickets_can_not_be_made_up_or_changed(person):
     stopped(person.browser.get(back.replace("state=", "state=A")))
     unagreed = back.partition("state=")[0] + f"state={ticket}"
     stopped(person.browser.get(unagreed))
+
+
+def test_one_of_several_providers_gets_no_code_of_another(person, zone, provider):
+    """A provider that sends people on to another would be handed what that one answers (RFC 9700, 4.4)."""
+    two = {**provider.sign_in, "issuer": "https://second.example"}
+    zone.zone.apply(subject_issuers=[provider.sign_in, two])
+    try:
+        form = person.form(person.page()) | {"issuer": provider.url}
+        back = person.at_provider(person.answer(form))
+        stopped(person.browser.get(back))
+        assert "code" in landed(person.browser.get(f"{back}&{urlencode({'iss': provider.url})}"))
+    finally:
+        zone.zone.apply(subject_issuers=[provider.sign_in])
+
+
+def test_each_provider_is_told_another_nonce_and_challenge(person, zone, provider):
+    """Who is chosen first learns the verifier when it is asked: it must not be that of who is chosen next."""
+    two = {**provider.sign_in, "issuer": "https://second.example"}
+    zone.zone.apply(subject_issuers=[provider.sign_in, two])
+    try:
+        form = person.form(person.page())
+        sent = [
+            dict(
+                parse_qsl(
+                    person.answer(form | {"issuer": one}).headers["location"].partition("?")[2]
+                )
+            )
+            for one in (provider.url, two["issuer"])
+        ]
+    finally:
+        zone.zone.apply(subject_issuers=[provider.sign_in])
+    assert sent[0]["nonce"] != sent[1]["nonce"]
+    assert sent[0]["code_challenge"] != sent[1]["code_challenge"]
 
 
 def test_an_answer_from_another_provider_is_not_taken(person):

@@ -70,8 +70,9 @@ class Tickets:
         return ticket if now.timestamp() < ticket.ends else None
 
     def derive(self, ticket: Ticket, purpose: str) -> str:
-        """A secret of the sign-in's, 43 characters: its nonce or its code verifier at the provider."""
-        return urlsafe_b64encode(self._mac(purpose, ticket.id.encode())).rstrip(b"=").decode()
+        """A secret of the sign-in's, 43 characters: its nonce or its code verifier at this provider."""
+        told = f"{ticket.id}\x00{ticket.issuer}".encode()
+        return urlsafe_b64encode(self._mac(purpose, told)).rstrip(b"=").decode()
 
     def _mac(self, purpose: str, message: bytes) -> bytes:
         return hmac.digest(self._key, purpose.encode() + b"\x00" + message, "sha256")
