@@ -1,5 +1,6 @@
 """Nothing that looks like a mandate leaves, wherever a chunk ends; everything else leaves, and at once."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -53,6 +54,16 @@ def test_pauses_show_a_few_bytes_of_a_token_at_most(text, cuts):
 @given(st.binary(max_size=300).filter(lambda data: b"eyJ" not in data and b"cs_" not in data))
 def test_what_is_no_token_passes_as_it_is(data):
     assert fed(data.replace(SECRET, b""), [7, 50, 120], idle=False) == data.replace(SECRET, b"")
+
+
+@pytest.mark.parametrize(
+    "secret", [b"d0fe4c1d", b"one-two-one", b"before-eyJ-after", b"before-cs_-after"]
+)
+def test_a_secret_at_the_end_of_a_chunk_is_whole_though_a_part_of_it_could_begin_another(secret):
+    for begin in (b"", b"x ", b"x"):
+        redactor = Redactor([secret])
+        shown = redactor.feed(begin + secret) + redactor.idle() + redactor.feed(b"\n")
+        assert shown + redactor.end() == begin + REDACTED + b"\n"
 
 
 def test_a_token_among_words_is_taken_out():

@@ -56,7 +56,7 @@ class Redactor:
 
     def idle(self) -> bytes:
         """What may be shown when nothing comes: the first bytes of what may become a token."""
-        if len(self._held) > _SHOWN_WHEN_IDLE:
+        if len(self._held) > _SHOWN_WHEN_IDLE or self._tokens.search(self._held):
             return b""
         shown, self._shown = self._held[self._shown :], len(self._held)
         return shown
@@ -87,7 +87,9 @@ class Redactor:
             longest = min(len(whole) - 1, len(data))
             part = next((n for n in range(longest, 0, -1) if data.endswith(whole[:n])), 0)
             found = min(found, len(data) - part)
-        return found
+        # A secret that ends as it begins is whole here, and is not to be cut.
+        across = (token.start() for token in self._tokens.finditer(data) if token.end() > found)
+        return min(found, next(across, found))
 
     def _after_the_run(self, chunk: bytes) -> bytes:
         after = chunk.lstrip(_CHARACTERS)
