@@ -1,5 +1,6 @@
 """T42: a program under `caracal run`, or a neighbour of it, goes around the launcher or uses its proxy for more."""
 
+import asyncio
 import base64
 import json
 import os
@@ -9,8 +10,15 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from caracal.run.exchange import Exchange
+from caracal.run.neighbours import makers
+from caracal.run.proxy import Proxy
+from caracal.run.routes import Directory
+from caracal.tokens.secret import Secret
+from caracal.wire.upstream_url import UpstreamUrl
 from tests.run.launching import Launching, found
 from tests.support.deployment import API, eventually
 from tests.support.raw_http import head, send_raw
@@ -185,6 +193,68 @@ def test_a_program_can_not_speak_for_another_resource_or_application(inside, cal
     names = {name for name, _ in call.headers}
     assert not names & {"authorization", "x-caracal-resource", "proxy-authorization"}
     assert call.header("x-forwarded-for") != "10.0.0.1"
+
+
+def test_a_page_that_led_somewhere_does_not_tell_the_upstream_the_runs_credential(inside, calls):
+    request = head(
+        f"GET {base(inside)}/json HTTP/1.1",
+        "Host: x",
+        f"Referer: {inside['CARACAL_URL_API']}/page",
+        f"X-Came-From: {base(inside)}/page",
+        "X-Kept: yes",
+        "Connection: close",
+    )
+    assert send_raw(proxy(inside), request).statuses == [200]
+    (call,) = calls()
+    assert call.header("x-kept") == "yes"
+    assert base(inside).split("/")[2] not in str(call.headers)
+
+
+async def _answer_to(user, connect):
+    """What a proxy for one user answers to a connection of this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    unused = httpx.AsyncHTTPTransport()
+    exchange = Exchange(UpstreamUrl.parse("http://127.0.0.1:1"), {}, unused, lambda _: None)
+    serving = Proxy(Directory((), port, Secret("c" * 48)), exchange, user)
+    async with await asyncio.start_server(serving.serve, sock=listening):
+        reader, writer = await asyncio.open_connection(sock=connect(port))
+        writer.write(head("GET /r/x HTTP/1.1", "Host: x", "Connection: close"))
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+
+def _by_ipv4(port):
+    return socket.create_connection(("127.0.0.1", port))
+
+
+def _by_ipv6(port):
+    connection = socket.socket(socket.AF_INET6)
+    connection.connect(("::ffff:127.0.0.1", port))
+    return connection
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")
+@pytest.mark.parametrize("connect", [_by_ipv4, _by_ipv6])
+async def test_another_user_who_saw_the_credential_in_a_command_line_is_not_served(connect):
+    assert b" 404 " in await _answer_to(os.geteuid(), connect)
+    assert await _answer_to(os.geteuid() + 1, connect) == b""
+
+
+def test_a_connection_is_known_by_both_its_ports_and_every_socket_that_has_them():
+    row = "0: 0100007F:{far} 0100007F:{near} {state} 0:0 0:0 0 {user} 0 1"
+    lines = [
+        row.format(far="0050", near="1F90", state="01", user=7),
+        row.format(far="1F90", near="0050", state="01", user=8),
+        row.format(far="0050", near="1F90", state="06", user=0),
+        row.format(far="0051", near="1F90", state="01", user=9),
+        row.format(far="0050", near="1F90", state="01", user=10),
+    ]
+    assert list(makers(["\n".join(["sl", *lines])], 0x1F90, 0x50)) == [7, 10]
 
 
 def test_tunnels_and_addresses_that_nobody_let_go_are_refused(inside, calls):

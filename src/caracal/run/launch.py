@@ -159,7 +159,9 @@ class Launcher:
             )
             async with httpx.AsyncHTTPTransport(trust_env=False) as direct:
                 gateway = UpstreamUrl.parse(self.configuration.gateway_url)
-                proxy = Proxy(directory, Exchange(gateway, transports, direct, self.notes.add))
+                exchange = Exchange(gateway, transports, direct, self.notes.add)
+                # Root starts programs of other users; who else does shares no run with them.
+                proxy = Proxy(directory, exchange, os.geteuid() or None)
                 server = await asyncio.start_server(proxy.serve, sock=listening)
                 try:
                     yield directory

@@ -11,6 +11,7 @@ import httpx
 
 from caracal.run.answers import Answer, refused, refused_by_caracal, unproven, wants_json
 from caracal.run.exchange import Exchange, Outgoing
+from caracal.run.neighbours import is_from
 from caracal.run.routes import Directory, Refusal, ToHost, ToResource, Tunnel, Unproven
 from caracal.run.tunnels import Streams, open_tunnel, relay
 from caracal.wire.calls.refusals import CaracalError
@@ -34,15 +35,20 @@ class _Over(Exception):
 
 @dataclass(slots=True)
 class Proxy:
-    """Serves the connections of one run."""
+    """Serves the connections of one run.
+
+    Attributes:
+        user: the only one who may connect; `None` for any on this machine.
+    """
 
     directory: Directory
     exchange: Exchange
+    user: int | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAX_CONNECTIONS:
+        if task is None or len(self._connections) >= MAX_CONNECTIONS or not self._is_ours(writer):
             writer.transport.abort()
             return
         self._connections.add(task)
@@ -54,6 +60,12 @@ class Proxy:
         finally:
             self._connections.discard(task)
             writer.close()
+
+    def _is_ours(self, writer: asyncio.StreamWriter) -> bool:
+        far = writer.get_extra_info("peername")
+        if self.user is None:
+            return True
+        return far is not None and is_from(self.user, self.directory.port, far[1])
 
     async def end(self) -> None:
         for task in self._connections:
@@ -133,7 +145,8 @@ class Connection:
     async def _forward(
         self, request: h11.Request, asked: ToResource | ToHost, *, json: bool
     ) -> None:
-        outgoing = Outgoing(request.method, tuple(request.headers), self._body())
+        kept = (each for each in request.headers if not self._directory.reveals_run(each[1]))
+        outgoing = Outgoing(request.method, tuple(kept), self._body())
         try:
             response = await self._exchange.send(asked, outgoing)
         except CaracalError as error:

@@ -102,6 +102,10 @@ class Directory:
     def proxy_url(self) -> str:
         return f"http://{USER}:{self.credential.reveal()}@127.0.0.1:{self.port}"
 
+    def reveals_run(self, text: bytes) -> bool:
+        """Whether a text, such as a `Referer`, holds what lets others into this run."""
+        return self.credential.reveal().encode() in text
+
     def read(self, method: str, target: str, proxy_authorization: str | None) -> Asked:
         """Say what a request means; anything that is not understood goes nowhere."""
         if method == "CONNECT":
