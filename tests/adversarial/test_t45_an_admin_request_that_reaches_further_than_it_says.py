@@ -219,6 +219,35 @@ def test_no_answer_holds_a_secret_that_is_kept(zone):
     assert not any(word in answer.text for answer in answers)
 
 
+def test_a_config_that_says_nothing_of_hosts_lets_the_credential_go_no_further(zone):
+    word = "word-of-the-upstream-" * 2
+    config = {"bearer_token": word, "allowed_token_hosts": ["api.example"]}
+    every = f"/zones/{zone.id}/providers"
+    body = {"name": "pinned", "kind": "bearer_token", "config_json": config}
+    one = f"{every}/{ask(zone, 'POST', every, json=body).json()['id']}"
+
+    def hosts_after(**config):
+        answer = ask(zone, "PATCH", one, json={"config_json": config})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["config_json"].get("allowed_token_hosts", [])
+
+    assert hosts_after(auth_scheme="Token") == ["api.example"]
+    assert hosts_after(bearer_token=word[::-1]) == ["api.example"]
+    assert hosts_after(allowed_token_hosts=["other.example"]) == ["other.example"]
+    assert hosts_after(allowed_token_hosts=[]) == []
+
+
+def test_what_an_operator_does_to_policy_documents_is_among_what_operators_do(zone):
+    made = ask(zone, "POST", f"/zones/{zone.id}/policy-sets", json={"name": "watched"}).json()
+
+    def rows(log, **query):
+        return ask(zone, "GET", f"/zones/{zone.id}/{log}", params=query).json()["items"]
+
+    (row,) = rows("admin-audit", entity_id=made["id"])
+    assert (row["action"], row["entity_type"]) == ("policy.document", "policy")
+    assert "policy.document" not in {row["event_type"] for row in rows("audit")}
+
+
 @pytest.mark.parametrize("zone_id", ["..", "%2e%2e", "none", "'", "x" * 129, "%00"])
 def test_a_zone_that_is_none_is_not_found(zone, zone_id):
     for path in ("applications", "sessions", "audit", "grants"):

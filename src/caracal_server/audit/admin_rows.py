@@ -15,6 +15,8 @@ _DECISIONS: Final = {Verdict.ALLOW: "allow", Verdict.REFUSE: "deny", Verdict.NON
 ADMIN_KINDS: Final = frozenset(
     {
         Kind.ZONE_APPLY,
+        Kind.POLICY_DOCUMENT,
+        Kind.TOOL_ACCEPT,
         Kind.KEY_ROTATE,
         Kind.OPERATOR_TOKEN,
         Kind.ADMIN_REFUSED,

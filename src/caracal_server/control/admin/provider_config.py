@@ -1,6 +1,7 @@
 """The config of a provider as the admin API spells it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -43,7 +44,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class GivenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The config that a request brings; a secret that it leaves out is kept."""
+    """The config that a request brings; a secret that it leaves out is kept, and where it may go."""
 
     auth_location: str | None = None
     header_name: str | None = None
@@ -51,7 +52,7 @@ class GivenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth_header: str | None = None
     auth_scheme: str | None = None
     username: str | None = None
-    allowed_token_hosts: tuple[str, ...] = ()
+    allowed_token_hosts: tuple[str, ...] | UnsetType = UNSET
     forward_caracal_identity: bool = False
     allow_runtime_injection: bool = False
     api_key: str | UnsetType = UNSET
@@ -104,31 +105,37 @@ def config_of(entry: Provider) -> ProviderConfig:
             return shared
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays where a config says nothing: the secret, and the only hosts that it is sent to."""
+
+    secret: Secret | None = None
+    hosts: tuple[str, ...] = ()
+
+
 def configured(
-    name: str, title: str | None, kind: CredentialKind, config: GivenConfig, kept: Secret | None
+    name: str, title: str | None, kind: CredentialKind, config: GivenConfig, kept: Kept
 ) -> ProviderDocument:
     """The provider that a config asks for.
-
-    `kept` stands for the secret when the config brings none.
 
     Raises:
         RequestRefused: a field has no meaning for the kind, or Caracal has nothing for it.
     """
     _check(kind, config)
     given = getattr(config, SEALED[kind]) if kind in SEALED else UNSET
-    header, parameter = config.auth_header, None
+    header, parameter, hosts = config.auth_header, None, config.allowed_token_hosts
     if kind is CredentialKind.API_KEY:
         header, parameter = _placed(config)
     return ProviderDocument(
         name=name,
         title=title,
         kind=kind,
-        secret=kept if given is UNSET else Secret(str(given)),
+        secret=kept.secret if given is UNSET else Secret(str(given)),
         header=header,
         scheme=config.auth_scheme,
         query_parameter=parameter,
         username=config.username,
-        allowed_hosts=config.allowed_token_hosts,
+        allowed_hosts=kept.hosts if hosts is UNSET else hosts,
         forward_identity=config.forward_caracal_identity,
     )
 

@@ -12,7 +12,7 @@ from caracal.authority.zones import Provider
 from caracal_server.control.admin.editing import ZoneEdits, read_fields
 from caracal_server.control.admin.names import provider_identifier, provider_name, slug
 from caracal_server.control.admin.paging import page_of
-from caracal_server.control.admin.provider_config import GivenConfig, configured, kind_of
+from caracal_server.control.admin.provider_config import GivenConfig, Kept, configured, kind_of
 from caracal_server.control.admin.rows import provider_row
 from caracal_server.control.admin.subjects import PROVIDER
 from caracal_server.control.zone_document import ProviderDocument, ZoneDocument
@@ -137,7 +137,7 @@ def _made(asked: NewProvider) -> ProviderDocument:
         raise PROVIDER.refuse("name", "is missing; send a name or an identifier")
     title = None if asked.name in {None, name} else asked.name
     config = read_fields(asked.config_json or {}, GivenConfig, PROVIDER)
-    return configured(name, title, kind, config, None)
+    return configured(name, title, kind, config, Kept())
 
 
 def _changed(entry: ProviderDocument, asked: ProviderChange) -> ProviderDocument:
@@ -155,7 +155,8 @@ def _changed(entry: ProviderDocument, asked: ProviderChange) -> ProviderDocument
             )
         return msgspec.structs.replace(entry, title=title)
     config = read_fields(asked.config_json, GivenConfig, PROVIDER)
-    return configured(entry.name, title, kind, config, entry.secret if kind is entry.kind else None)
+    kept = Kept(entry.secret, entry.allowed_hosts) if kind is entry.kind else Kept()
+    return configured(entry.name, title, kind, config, kept)
 
 
 def _want_no_check(check: bool) -> None:  # noqa: FBT001 (the field of the request)
