@@ -3,16 +3,25 @@
 import json
 
 import pytest
+from joserfc.jwk import ECKey
 
 from tests.support.deployment import Zone, reason
 
 WRITER = ["control:invoke", "control:scope:control:zone:read", "control:scope:control:zone:write"]
+PUBLIC = ECKey.generate_key("P-256", {"kid": "one", "use": "sig", "alg": "ES256"}).as_dict(
+    private=False
+)
 
 
 @pytest.fixture(scope="module")
 def zone(deployment) -> Zone:
     return deployment.zone(
-        applications=[{"name": "agent"}, {"name": "writer", "traits": WRITER}],
+        applications=[
+            {"name": "agent"},
+            {"name": "writer", "traits": WRITER},
+            {"name": "signs", "keys": [PUBLIC]},
+            {"name": "signs-and-shows", "keys": [PUBLIC], "secret": "a-word-" * 5},
+        ],
     )
 
 
@@ -217,6 +226,16 @@ def test_no_answer_holds_a_secret_that_is_kept(zone):
     ]
     assert [answer.status_code for answer in answers] == [201, 200, 200, 200, 400]
     assert not any(word in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize("name", ["signs", "signs-and-shows"])
+def test_an_application_that_signs_neither_gets_a_secret_nor_loses_one_by_rotation(zone, name):
+    one = next(one for one in shown(zone)["applications"] if one["name"] == name)
+    before = shown(zone)
+    path = f"/zones/{zone.id}/applications/{one['id']}/rotate-secret"
+    answer = ask(zone, "POST", path)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_application")
+    assert shown(zone) == before
 
 
 def test_a_config_that_says_nothing_of_hosts_lets_the_credential_go_no_further(zone):

@@ -211,6 +211,13 @@ def test_a_control_key_neither_changes_nor_removes_one(zone):
     assert invoke(zone, "app", "list").status_code == 200
 
 
+def test_what_is_named_at_length_is_recorded_in_short(zone):
+    long = "x" * 100_000
+    assert invoke(zone, "app", "delete", id=long).status_code == 404
+    entry = zone.evidence(kind="admin.refused")[0]
+    assert 1000 < len(entry["target"]) < 2000
+
+
 def test_the_catalog_describes_what_is_served(zone):
     said = done(zone, "catalog", "describe")
     commands = {one["command"]: one for one in said["commands"]}

@@ -10,6 +10,7 @@ from caracal_server.ports.evidence import EvidenceLog
 from caracal_server.ports.operators import OperatorToken
 
 MAX_DETAIL = 2000
+MAX_TARGET = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class ActLog:
                 request=act.request,
                 verdict=Verdict.ALLOW,
                 detail=detail[:MAX_DETAIL],
-                target=target,
+                target=target[:MAX_TARGET],
                 actor=act.actor,
                 digest=digest,
                 policy=policy,
@@ -85,7 +86,7 @@ class ActLog:
                 verdict=Verdict.REFUSE,
                 reason=reason,
                 detail=detail[:MAX_DETAIL],
-                target=target,
+                target=target[:MAX_TARGET],
                 actor=act.actor,
             ),
         )

@@ -151,11 +151,7 @@ class AdminApplications:
         self, edit: Edit, record: ZoneRecord, entry: Application
     ) -> NewApplicationRow:
         if not _generated(record, entry.id):
-            # A secret that was brought gives way to one that is made.
-            edited = await edit.carry_out(
-                lambda _, document: _replaced(document, entry.name, dict.fromkeys(("secret",)))
-            )
-            return _with_secret(edited, entry.id)
+            return await self._with_a_generated(edit)
         if edit.admitted.key is not None and is_control_key(entry):
             problem = Problem(Reason.CONTROL_KEY_PROTECTED, f"{entry.name} is a control key")
             raise RequestRefused(problem)
@@ -165,6 +161,22 @@ class AdminApplications:
 
         renewed = agreed(await persist(once))
         return new_application_row(application_row(entry, record), renewed.secret.reveal())
+
+    async def _with_a_generated(self, edit: Edit) -> NewApplicationRow:
+        """A secret that was brought gives way to one that is made."""
+
+        def change(record: ZoneRecord, document: ZoneDocument) -> ZoneDocument:
+            entry = _found(edit.request, record)
+            if entry.keys:
+                message = "the application signs with its own key; no secret is made for it"
+                raise APPLICATION.refuse("client_secret", message)
+            return _replaced(document, entry.name, {"secret": None})
+
+        edited = await edit.carry_out(change)
+        entry = _found(edit.request, edited.record)
+        if entry.id not in edited.applied.secrets:
+            raise RequestRefused(Problem(Reason.ZONE_CHANGED, "somebody else has just rotated it"))
+        return _with_secret(edited, entry.id)
 
     async def secret(self, request: Request) -> Response:
         """Say that there is nothing to show: only a hash of the secret is kept."""

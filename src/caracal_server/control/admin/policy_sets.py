@@ -83,7 +83,7 @@ class AdminPolicySets:
         record, shelf, item = await self._look(request)
         active = active_version(item, await in_effect(self.shelves, shelf, record))
         row = policy_set_row(item, await self.shelves.text(item), active)
-        versions = tuple([await self._row(one) for one in shelf.versions(item)])
+        versions = await self._rows(record, shelf.versions(item))
         return json_response(policy_set_detail(row, versions))
 
     async def create(self, request: Request) -> Response:
@@ -108,14 +108,14 @@ class AdminPolicySets:
         return Response(status_code=204)
 
     async def versions(self, request: Request) -> Response:
-        _, shelf, item = await self._look(request)
-        rows = [await self._row(one) for one in shelf.versions(item)]
+        record, shelf, item = await self._look(request)
+        rows = await self._rows(record, shelf.versions(item))
         return json_response(page_of(request, rows, lambda row: row.id))
 
     async def version(self, request: Request) -> Response:
-        _, shelf, item = await self._look(request)
+        record, shelf, item = await self._look(request)
         found = shelf.version(item, request.path_params["version"])
-        return json_response(await self._row(found))
+        return json_response((await self._rows(record, (found,)))[0])
 
     async def add_version(self, request: Request) -> Response:
         async with self._edit(request) as edit:
@@ -141,8 +141,12 @@ class AdminPolicySets:
         shelf = await self.shelves.of(record)
         return record, shelf, shelf.get(POLICY_SET, request.path_params["set"])
 
-    async def _row(self, version: Item) -> SetVersionRow:
-        return set_version_row(version, read_manifest(await self.shelves.text(version)))
+    async def _rows(
+        self, record: ZoneRecord, versions: tuple[Item, ...]
+    ) -> tuple[SetVersionRow, ...]:
+        texts = await self.shelves.library.texts(record.id, [one.id for one in versions])
+        manifests = ((one, read_manifest(texts.get(one.id, ""))) for one in versions)
+        return tuple(set_version_row(one, manifest) for one, manifest in manifests)
 
     def _edit(self, request: Request) -> AbstractAsyncContextManager[Edit]:
         path = request.path_params
