@@ -274,6 +274,20 @@ def simulated(admin: Admin, content: str, **changes):
     return admin.good("POST", path, {"version_id": version, "input": request})
 
 
+def test_what_is_too_much_to_activate_is_not_said_to_activate(zone, admin):
+    application = zone.agent().application
+    roles = {f"role-{number}": [READ] for number in range(2001)}
+    content = f"{HEAD}app_ids := {json.dumps({'it': application})}\n"
+    content += f"grants := {json.dumps({API: {'application': 'it', 'roles': roles}})}\n"
+    set_id, version = admin.set_of(admin.policy(content)["version_id"])
+    answers = [
+        admin.ask("POST", f"/policy-sets/{set_id}/{verb}", {"version_id": version})
+        for verb in ("activate", "simulate")
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400], answers[1].text
+    assert len({answer.json()["error_description"] for answer in answers}) == 1
+
+
 def test_simulation_decides_and_names_what_decided(zone, admin):
     content = granting(zone.agent().application, READ)
     tried = simulated(admin, content)

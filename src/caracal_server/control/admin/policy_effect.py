@@ -1,12 +1,14 @@
 """Policy sets in effect: activation, what is active, and what a version would decide."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from caracal.authority.policy.documents.translation import translate
+from caracal.authority.policy.engine import PolicyEngine
+from caracal.authority.policy.problems import PolicyInvalid
 from caracal_server.control.admin.editing import ZoneEdits
 from caracal_server.control.admin.policy_rows import SCHEMA_VERSION, ManifestEntry
 from caracal_server.control.admin.policy_shelf import POLICY_SET, Shelves, read_manifest
@@ -19,10 +21,21 @@ from caracal_server.control.admin.policy_text import (
     names_in,
     policy_text,
 )
-from caracal_server.control.admin.simulation import Hypothesis, Result, Simulation, warnings
+from caracal_server.control.admin.simulation import (
+    Hypothesis,
+    Result,
+    Simulation,
+    vocabulary,
+    warnings,
+)
+from caracal_server.control.compilation import PolicyCompilation
+from caracal_server.control.document_body import policy_problem
+from caracal_server.control.document_faults import ZoneDocumentInvalid
+from caracal_server.control.document_rules import parse_document
 from caracal_server.control.zone_document import ZoneDocument
 from caracal_server.ports.policy_library import ItemKind
 from caracal_server.ports.zones import ZoneRecord
+from caracal_server.web.problems import RequestRefused
 from caracal_server.web.routes import Route, json_response
 
 
@@ -97,6 +110,7 @@ class AdminPolicyEffect:
 
     edits: ZoneEdits
     shelves: Shelves
+    compilation: PolicyCompilation = field(default_factory=PolicyCompilation)
 
     def routes(self) -> tuple[Route, ...]:
         one = "/v1/zones/{zone}/policy-sets/{set}"
@@ -162,11 +176,13 @@ class AdminPolicyEffect:
         version = shelf.version(item, asked.version_id)
         bundle = await self.shelves.bundle(shelf, version)
         translation = translate(bundle, names_in(record))
+        text = policy_text(ActiveSet(item.id, version.id), bundle, names_in(record))
+        engine = await self._compiled(text, record)
         given = asked.input
         manifest = read_manifest(await self.shelves.text(version))
         result = None
         if given is not None:
-            result = Simulation(record, bundle, translation.cedar).decide(given)
+            result = Simulation(record, bundle, engine).decide(given)
         return json_response(
             _DryRun(
                 would_activate=True,
@@ -181,6 +197,16 @@ class AdminPolicyEffect:
                 cedar=translation.cedar,
             )
         )
+
+    async def _compiled(self, text: str, record: ZoneRecord) -> PolicyEngine:
+        """Compile a policy beside the event loop, as an activation does, and refuse what it refuses."""
+        try:
+            parse_document({"zone": record.name, "policy": text})
+            return await self.compilation(text, vocabulary(record))
+        except PolicyInvalid as invalid:
+            raise RequestRefused(policy_problem(invalid)) from None
+        except ZoneDocumentInvalid as invalid:
+            raise RequestRefused(POLICY_SET.invalid_document(invalid)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,12 +91,12 @@ class Simulation:
     """One bundle in one zone.
 
     Attributes:
-        cedar: the policy that the bundle would be.
+        engine: of the policy that the bundle would be.
     """
 
     record: ZoneRecord
     bundle: Bundle
-    cedar: str
+    engine: PolicyEngine
 
     def decide(self, asked: Hypothesis) -> Result:
         """Decide on a hypothetical request: session, delegation and mandate are taken to be live."""
@@ -131,24 +131,25 @@ class Simulation:
             method=action.method,
             path=action.path,
         )
-        outcome = ask_policy(self._engine(), question, resource)
+        outcome = ask_policy(self.engine, question, resource)
         if isinstance(outcome, Refused):
             owns = self.bundle.owner(resource) == application.id
             return _denied(_word(outcome, owns=owns), outcome)
         return Result(ALLOW, tuple(map(Determining, outcome)))
-
-    def _engine(self) -> PolicyEngine:
-        vocabulary = PolicyVocabulary(
-            frozenset(one.name for one in self.record.applications),
-            {one.identifier: one.scopes for one in self.record.resources},
-        )
-        return PolicyEngine.compile(self.cedar, vocabulary)
 
     def _resource(self, target: Target) -> ResourceUri | None:
         for one in self.record.resources:
             if one.identifier == target.identifier or (target.id and one.id == target.id):
                 return one.identifier
         return None
+
+
+def vocabulary(record: ZoneRecord) -> PolicyVocabulary:
+    """The names that a policy of the zone may use."""
+    return PolicyVocabulary(
+        frozenset(one.name for one in record.applications),
+        {one.identifier: one.scopes for one in record.resources},
+    )
 
 
 def warnings(asked: Hypothesis, schema_version: str, zone_id: str) -> tuple[str, ...]:
