@@ -218,6 +218,19 @@ def test_what_is_named_at_length_is_recorded_in_short(zone):
     assert 1000 < len(entry["target"]) < 2000
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"objects": [{"kind": "application", "kind": "policy", "spec": {"name": "x"}}]}',
+        '{"objects": [{"kind": "policy", "spec": {"name": "x", "name": "y", "content": "z"}}]}',
+        '{"objects": [{"kind": "policy", "spec": {"name": "x", "content": "\\ud800"}}]}',
+        "{" * 2000,
+    ],
+)
+def test_a_document_with_two_readings_is_none(zone, document):
+    assert refused(invoke(zone, "state", "plan", document=document)) == (400, "invalid")
+
+
 def test_the_catalog_describes_what_is_served(zone):
     said = done(zone, "catalog", "describe")
     commands = {one["command"]: one for one in said["commands"]}

@@ -1,12 +1,13 @@
 """The flags of a command: within bounds, known, and as the fields of a body."""
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
+from caracal_server.control.document_body import read_plain
 from caracal_server.control.invoke.answers import Code, CommandRefused
 from caracal_server.control.invoke.catalog import Command, Flag, Kind
 from caracal_server.control.invoke.inside import Json
+from caracal_server.web.problems import RequestRefused
 
 MAX_FLAGS: Final = 32
 MAX_KEY: Final = 64
@@ -107,9 +108,9 @@ def _listed(value: Value | list[Value]) -> list[Value]:
 
 def _json(name: str, text: str) -> Json:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise _invalid(f"{name}: want JSON") from None
+        return read_plain(text.encode())
+    except RequestRefused:
+        raise _invalid(f"{name}: want JSON in which no key stands twice") from None
 
 
 def _invalid(reason: str) -> CommandRefused:
