@@ -228,6 +228,35 @@ def test_no_answer_holds_a_secret_that_is_kept(zone):
     assert not any(word in answer.text for answer in answers)
 
 
+def test_in_a_zone_that_is_put_away_nothing_goes_on_nor_comes_back_with_its_name(deployment):
+    zone = deployment.zone()
+    agent = zone.agent()
+    authority = agent.authority()
+    before = authority.mint()
+    assert authority.use(authority.mint(), "/json").status_code == 200
+    assert ask(zone, "DELETE", f"/zones/{zone.id}").status_code == 204
+
+    def refused():
+        assert authority.use(before, "/json").status_code in {401, 403}
+        assert authority.ask().status_code in {400, 401}
+
+    refused()
+    name = zone.document["zone"]
+    assert ask(zone, "POST", "/zones", json={"name": name, "slug": name}).status_code == 409
+    for method, path in (
+        ("GET", ""),
+        ("POST", "/applications"),
+        ("GET", "/policies"),
+        ("POST", "/policy-sets"),
+    ):
+        answer = ask(zone, method, f"/zones/{zone.id}{path}", json={"name": "x"})
+        assert (answer.status_code, reason(answer)) == (404, "zone_unknown"), path
+    kept = zone.id
+    zone.apply()
+    assert zone.id == kept
+    refused()
+
+
 @pytest.mark.parametrize("name", ["signs", "signs-and-shows"])
 def test_an_application_that_signs_neither_gets_a_secret_nor_loses_one_by_rotation(zone, name):
     one = next(one for one in shown(zone)["applications"] if one["name"] == name)
