@@ -247,12 +247,14 @@ async def test_another_user_who_saw_the_credential_in_a_command_line_is_not_serv
 
 def test_a_connection_is_known_by_both_its_ports_and_every_socket_that_has_them():
     row = "0: 0100007F:{far} 0100007F:{near} {state} 0:0 0:0 0 {user} 0 1"
+    elsewhere = "5: 0500000A:0050 0600000A:1F90 01 0:0 0:0 0 11 0 1"
     lines = [
         row.format(far="0050", near="1F90", state="01", user=7),
         row.format(far="1F90", near="0050", state="01", user=8),
         row.format(far="0050", near="1F90", state="06", user=0),
         row.format(far="0051", near="1F90", state="01", user=9),
         row.format(far="0050", near="1F90", state="01", user=10),
+        elsewhere,
     ]
     assert list(makers(["\n".join(["sl", *lines])], 0x1F90, 0x50)) == [7, 10]
 
