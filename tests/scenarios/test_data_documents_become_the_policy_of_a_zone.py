@@ -1,6 +1,7 @@
 """Grants written as data documents: kept, tried, put into effect, and followed as the zone changes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
@@ -108,6 +109,22 @@ def test_deleting_the_active_set_leaves_nothing_permitted(zone, admin):
     admin.good("DELETE", f"/policy-sets/{set_id}")
     assert reason(minted(zone)) == "policy_none_active"
     assert admin.ask("GET", f"/policy-sets/{set_id}").json()["error"] == "policy_set_not_found"
+
+
+def test_a_set_that_is_deleted_while_it_is_activated_is_not_in_effect(zone, admin):
+    content = admin.policy(granting(zone.agent().application, READ))["version_id"]
+    for _ in range(4):
+        set_id, version = admin.set_of(content)
+        body = {"version_id": version}
+        with ThreadPoolExecutor(2) as both:
+            path = f"/policy-sets/{set_id}"
+            tasks = [
+                both.submit(admin.ask, "POST", f"{path}/activate", body),
+                both.submit(admin.ask, "DELETE", path),
+            ]
+        activated, deleted = (task.result().status_code for task in tasks)
+        assert (activated in {202, 404}, deleted) == (True, 204)
+        assert reason(minted(zone)) == "policy_none_active"
 
 
 def test_who_gets_the_name_of_a_removed_application_gets_none_of_its_grants(zone, admin):

@@ -11,6 +11,7 @@ from caracal.authority.policy.engine import PolicyEngine
 from caracal.authority.policy.problems import PolicyInvalid
 from caracal_server.control.admin.editing import ZoneEdits
 from caracal_server.control.admin.policy_rows import SCHEMA_VERSION, ManifestEntry
+from caracal_server.control.admin.policy_sets import without_policy
 from caracal_server.control.admin.policy_shelf import POLICY_SET, Shelves, read_manifest
 from caracal_server.control.admin.policy_standing import in_effect
 from caracal_server.control.admin.policy_text import (
@@ -137,6 +138,10 @@ class AdminPolicyEffect:
                 return msgspec.structs.replace(document, policy=text)
 
             edited = await edit.carry_out(change)
+            shelf = await self.shelves.of(edited.record)
+            if shelf.find(ItemKind.SET, item.id) is None:
+                await edit.carry_out(without_policy(item))
+                raise POLICY_SET.unknown()
         path = f"/v1/zones/{edited.record.id}/policy-sets/{item.id}/activation-status"
         outbox = f"revision-{edited.applied.revision}"
         unmatched = translate(bundle, names_in(edited.record)).unmatched

@@ -102,9 +102,10 @@ class AdminPolicySets:
             record = await edit.record()
             shelf = await self.shelves.of(record)
             item = shelf.get(POLICY_SET, request.path_params["set"])
-            if active_version(item, active_in(record)) is not None:
-                await edit.carry_out(_without_policy(item))
+            await _out_of_effect(edit, item, record)
             await self.shelves.remove(item, shelf.versions(item), edit.admitted.act)
+            # Somebody may have activated it meanwhile; from now on nobody does without looking again.
+            await _out_of_effect(edit, item, await edit.record())
         return Response(status_code=204)
 
     async def versions(self, request: Request) -> Response:
@@ -153,7 +154,12 @@ class AdminPolicySets:
         return self.edits.begin(request, POLICY_SET, path["zone"], path["set"])
 
 
-def _without_policy(item: Item) -> Change:
+async def _out_of_effect(edit: Edit, item: Item, record: ZoneRecord) -> None:
+    if active_version(item, active_in(record)) is not None:
+        await edit.carry_out(without_policy(item))
+
+
+def without_policy(item: Item) -> Change:
     """Take a zone's policy away, if it is still that of the policy set."""
 
     def change(_: ZoneRecord, document: ZoneDocument) -> ZoneDocument:
