@@ -59,7 +59,6 @@ CODED = {
     "UTF-16": (ALLOWED.encode("utf-16"), {}),
     "another media type": (ALLOWED.encode(), {"content-type": "text/plain"}),
     "another charset": (ALLOWED.encode(), {"content-type": "application/json; charset=utf-7"}),
-    "a revision from the future": (ALLOWED.encode(), {"mcp-protocol-version": "2099-01-01"}),
 }
 
 
@@ -89,6 +88,28 @@ def test_headers_that_disagree_get_the_protocols_own_error(attack, client, heade
     assert said["error"]["code"] == -32020
     assert said["error"]["data"]["reason"] == "mcp_header_mismatch"
     assert client.zone.entry(request, "call")["reason"] == "mcp_header_mismatch"
+
+
+def test_a_revision_from_the_future_gets_the_protocols_own_error(attack, client):
+    request = unique("future")
+    answer = attack(ALLOWED.encode(), {"mcp-protocol-version": "2099-01-01"}, request)
+    error = answer.json()["error"]
+    assert (answer.status_code, answer.json()["id"], error["code"]) == (400, 1, -32022)
+    assert (error["data"]["supported"], error["data"]["requested"]) == ([MODERN], "2099-01-01")
+    assert error["data"]["refusal"]["reason"] == "mcp_message_invalid"
+    assert client.zone.entry(request, "call")["reason"] == "mcp_message_invalid"
+
+
+@pytest.mark.parametrize("method", ["unknown/method", "resources/subscribe"])
+def test_a_method_that_the_revision_has_not_gets_the_protocols_own_error(attack, client, method):
+    message = {"jsonrpc": "2.0", "id": 7, "method": method}
+    request = unique("method")
+    headers = {"mcp-protocol-version": MODERN, "mcp-method": method}
+    answer = attack(json.dumps(message).encode(), headers, request)
+    error = answer.json()["error"]
+    assert (answer.status_code, answer.json()["id"], error["code"]) == (404, 7, -32601)
+    assert error["data"]["reason"] == "operation_undeclared"
+    assert client.zone.entry(request, "call")["reason"] == "operation_undeclared"
 
 
 def test_a_message_beyond_the_inspected_size_does_not_pass(attack):

@@ -56,6 +56,13 @@ def test_a_call_without_arguments_has_no_digest():
     assert read(called(arguments={})).arguments == hashlib.sha256(b"{}").hexdigest()
 
 
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+def test_what_the_later_revision_has_no_longer_is_not_read_in_it(method):
+    asked = request(method, uri="file:///a")
+    assert read(asked) == McpRequest(method, "file:///a")
+    assert refusal(asked, MODERN) is Reason.OPERATION_UNDECLARED
+
+
 def test_prompts_and_contents_are_named_too():
     assert read(request("prompts/get", name="ask")) == McpRequest("prompts/get", "ask")
     for method in ("resources/read", "resources/subscribe", "resources/unsubscribe"):

@@ -37,6 +37,9 @@ MODERN: Final = "2026-07-28"
 """From this revision on, `Mcp-Method` and `Mcp-Name` are required."""
 REVISIONS: Final = ("2025-03-26", "2025-06-18", "2025-11-25", MODERN)
 
+_ENDED: Final = ("resources/subscribe", "resources/unsubscribe")
+"""Methods that name something, and that this revision has no longer."""
+
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_$./-]{0,127}")
 _RESERVED: Final = frozenset({RESPONSE, LISTEN, END})
 _NOTIFICATION: Final = "notifications/"
@@ -81,14 +84,19 @@ def parse_message(body: bytes, headers: Headers) -> McpRequest:
         headers: of the request; names in lower case.
 
     Raises:
-        WireError: MCP_MESSAGE_INVALID, or MCP_HEADER_MISMATCH when the headers say something else.
+        WireError: MCP_MESSAGE_INVALID, MCP_HEADER_MISMATCH when the headers say something else, or
+            OPERATION_UNDECLARED for a method that the revision has no longer.
     """
     fields = _fields(headers)
     if fields.get("content-encoding", "identity").lower() != "identity":
         _invalid("the body has a content coding: send it uncompressed")
     if _MEDIA_TYPE.fullmatch(fields.get("content-type", "")) is None:
         _invalid("send Content-Type: application/json")
-    message = _read(decode_object(body))
+    said = decode_object(body)
+    if fields.get("mcp-protocol-version") == MODERN and said.get("method") in _ENDED:
+        description = f"{MODERN} has no {said['method']}: listen with subscriptions/listen"
+        raise WireError(description, code="invalid_request", reason=Reason.OPERATION_UNDECLARED)
+    message = _read(said)
     _check_version(fields.get("mcp-protocol-version"), message)
     _check_mirrored(fields, message)
     return message.request

@@ -311,10 +311,13 @@ class GatewayApp:
         problem = receipted(_problem(outcome), receipt)
         if body is not None and body.late:
             problem = replace(problem, variant=Variant.BODY_LATE)
-        elif (variant := variant_for(outcome, incoming.headers)) is not None:
-            problem = replace(problem, variant=variant)
         message = b"" if body is None else body.taken()
-        reply = render_refusal(problem, incoming.request_id, message)
+        if (
+            problem.variant is None
+            and (variant := variant_for(outcome, incoming.headers, message)) is not None
+        ):
+            problem = replace(problem, variant=variant)
+        reply = render_refusal(problem, incoming.request_id, incoming.headers, message)
         if incoming.address is not None:
             reply = challenged(reply, incoming.address, outcome)
         await _reply(send, reply, unread=_unread(body))

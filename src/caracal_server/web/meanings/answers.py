@@ -74,5 +74,6 @@ class Variant(Enum):
     NOT_FOUND = Answer(404, "not_found")
     RESOURCE_NOT_FOUND = Answer(404, "resource_not_found")
     TOOL_UNKNOWN_IN_SESSION = Answer(400, "tool_unknown")
+    MCP_METHOD_NOT_FOUND = Answer(404, "method_not_found")
     BODY_LATE = Answer(408, "request_timeout")
     METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed")
