@@ -30,7 +30,9 @@ def _unused_algorithm(root: Path) -> None:
 
 
 def _used_elsewhere_too(root: Path) -> None:
-    (root / "src/caracal_server/sts/digests.py").write_text("from hashlib import sha256\n")
+    elsewhere = root / "src/caracal_server/elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "digests.py").write_text("from hashlib import sha256\n")
 
 
 def _other_openssl(root: Path) -> None:
