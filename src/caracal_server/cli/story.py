@@ -121,6 +121,8 @@ def _act(entry: Entry, doer: str, *, allowed: bool) -> str:
         session=entry.session,
         scopes=_scopes(entry),
         subject_issuer=entry.subject_issuer,
+        resource=entry.resource or "a resource",
+        detail=entry.detail or "changed a document",
     )
     return f"Done: {doer} {act}" if allowed else f"Refused: {doer} would have {act}"
 
