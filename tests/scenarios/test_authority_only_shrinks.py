@@ -61,7 +61,8 @@ def test_the_last_hop_hands_on_to_nobody_and_its_mandates_are_short(levels):
         constraints={"resources": [API]},
     )
     assert answer.status_code == 403, answer.text
-    assert third.ask(ttl_seconds=600).status_code == 400
+    longer = third.ask(ttl_seconds=600)
+    assert (longer.status_code, reason(longer)) == (403, "delegation_ttl_exceeded")
     assert third.ask().json()["expires_in"] <= 60
 
 
