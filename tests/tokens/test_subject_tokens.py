@@ -260,8 +260,8 @@ def test_another_signature_of_the_same_words_has_the_same_fingerprint():
 
 def test_a_proof_is_made_by_verifying_only():
     proven = verify(token())
-    with pytest.raises(TypeError):
-        VerifiedSubject(proven.user, NOW, NOW, b"", object())
+    with pytest.raises(TypeError, match="only verify_subject_token"):
+        VerifiedSubject(proven.user, NOW, NOW, b"", "", object())
     for copying in (pickle.dumps, copy.copy):
         with pytest.raises(TypeError):
             copying(proven)
