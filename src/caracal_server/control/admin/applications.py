@@ -116,7 +116,7 @@ class AdminApplications:
                 entry = _found(request, record)
                 if asked.name is not UNSET and asked.name != _called(entry):
                     _want_free(asked.name, record.applications)
-                return _replaced(document, entry.name, _changed(asked))
+                return _replaced(document, entry.name, **_changed(asked))
 
             edited = await edit.carry_out(change)
         return json_response(application_row(_found(request, edited.record), edited.record))
@@ -170,7 +170,7 @@ class AdminApplications:
             if entry.keys:
                 message = "the application signs with its own key; no secret is made for it"
                 raise APPLICATION.refuse("client_secret", message)
-            return _replaced(document, entry.name, {"secret": None})
+            return _replaced(document, entry.name, secret=None)
 
         edited = await edit.carry_out(change)
         entry = _found(edit.request, edited.record)
@@ -201,7 +201,7 @@ def _changed(asked: ApplicationChange) -> dict[str, object]:
     return changes
 
 
-def _replaced(document: ZoneDocument, name: str, changes: dict[str, object]) -> ZoneDocument:
+def _replaced(document: ZoneDocument, name: str, **changes: object) -> ZoneDocument:
     applications = tuple(
         msgspec.structs.replace(entry, **changes) if entry.name == name else entry
         for entry in document.applications
