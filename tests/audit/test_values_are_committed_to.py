@@ -80,12 +80,26 @@ async def test_an_entry_about_no_user_is_recorded_as_it_was_said_and_costs_no_op
 
 async def test_an_operator_may_have_more_committed_to_but_not_what_others_go_by():
     store = MemoryEvidenceStore()
-    call = entry(operation="GET /a", detail="why", actor="carol (t-1)", arguments="ab", body="cd")
+    call = entry(
+        operation="GET /a",
+        detail="why",
+        actor="carol (t-1)",
+        arguments="ab",
+        argument_values='{"q":"printer"}',
+        body="cd",
+    )
     rotate = entry(kind=Kind.KEY_ROTATE, detail="the next key is K", actor="carol (t-1)")
     await recorded(store, call, rotate, further=tuple(Committable))
 
     first, second, _ = await require_whole(store)
-    assert set(first.committed) == {"operation", "detail", "actor", "arguments", "body"}
+    assert set(first.committed) == {
+        "operation",
+        "detail",
+        "actor",
+        "arguments",
+        "argument_values",
+        "body",
+    }
     assert set(second.committed) == {"actor"}
     assert second.detail == "the next key is K"
     openings = await store.openings(ZONE, [0])

@@ -172,7 +172,7 @@ SETTINGS: Final = (
             "start of the next", _whole(1, 10_080)),
     Setting("COMMITTED_FIELDS", "", "fields of evidence entries that are committed to instead of written, "
             "besides those that say who a person is, separated by commas: actor, answer, application_name, "
-            "arguments, body, detail, operation", _committed),
+            "argument_values, arguments, body, detail, operation", _committed),
     Setting("PUBLIC_LOG", "false", "whether anybody may read the checkpoints and hash tiles of the "
             "evidence logs; entries never", _flag),
     Setting("WITNESS_POLICY_FILE", "", "which witnesses cosign the evidence logs, as a C2SP tlog-policy "

@@ -88,6 +88,7 @@ class Committable(StrEnum):
     ACTOR = "actor"
     ANSWER = "answer"
     APPLICATION_NAME = "application_name"
+    ARGUMENT_VALUES = "argument_values"
     ARGUMENTS = "arguments"
     BODY = "body"
     DETAIL = "detail"
